@@ -1,0 +1,5 @@
+from django.urls import path
+
+from codebooks import views
+
+urlpatterns = [path("studies/<slug:slug>/codebook/", views.codebook, name="codebook")]

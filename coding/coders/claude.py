@@ -1,0 +1,496 @@
+"""The Claude coder: one request a passage, to anything that speaks the Messages API.
+
+It sends once and says how that ended; when to ask again, what it may cost and where it is
+written down is the run's business. The SDK's own retries are off: every request is billed, and
+none may go out that the ledger does not know of.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from coding.coders import (
+    Allowed,
+    Answered,
+    DimensionGuide,
+    Failed,
+    Guide,
+    Outcome,
+    Passage,
+    Proposal,
+    Quote,
+    Refused,
+    Reply,
+    Stopped,
+    TooLarge,
+    Usage,
+)
+from coding.prompts import CONFIDENCE, Prompt, by_dimension, none_key, user_turn
+from studies.problems import Problem, _
+
+if TYPE_CHECKING:
+    from anthropic import Anthropic, APIStatusError
+
+MODEL = "claude-haiku-5-5"
+ROOM = 2_000  # tokens an answer may have; limits are charged on it before the answer
+MORE_ROOM = 8_000  # for the second try of an answer that was cut off
+LONGEST_WAIT = 300.0  # seconds; a service that asks for a day is asked again before
+READ_TIMEOUT = 180.0  # seconds between two bytes
+DEADLINE = 300.0  # seconds for the whole answer, however slowly it drips
+LARGEST = 10_000_000  # bytes of one answer
+TURN_MARK = 64  # bytes that a turn's number and role take at most
+LONGEST_REASON = 1_000  # characters of a rationale that are kept
+
+# Limits of money or of the account: waiting does not lift them, a person does.
+ACCOUNT_SIGNS = ("spend_limit", "on_hold", "billing", "cmek", "parent_organization")
+
+CUT_OFF = _("The answer was longer than its room.")
+NOT_ACCEPTED = _("The service did not accept the request.")
+
+
+class Unusable(Exception):
+    """An answer that is not what was asked for, with what is wrong."""
+
+
+class ClaudeCoder:
+    """Codes one passage a request with `model`, by `prompt`. Safe in many threads."""
+
+    name = "claude"
+    remote = True
+    batch = 1
+
+    def __init__(
+        self,
+        prompt: Prompt,
+        model: str = MODEL,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        room: int = ROOM,
+        read_timeout: float = READ_TIMEOUT,
+        deadline: float = DEADLINE,
+        opened: "Anthropic | None" = None,
+    ) -> None:
+        """Open a client, or use one that is `opened`; without a key anywhere this is a Problem."""
+        self.prompt = prompt
+        self.model = model
+        self.room = room
+        self.deadline = deadline
+        self.client = opened or client(base_url, api_key, read_timeout)
+        self.service = str(self.client.base_url)
+        self.system = [
+            {"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}
+        ]
+        self.parameters = parameters(model, prompt.schema)
+        form = json.dumps(prompt.schema, ensure_ascii=False)
+        # What every request carries besides the interview, in bytes: a bound on its tokens.
+        self.overhead = len((prompt.system + form).encode()) + 1_000
+
+    def code(self, passages: Sequence[Passage], after: Failed | None = None) -> list[Reply]:
+        """Answer about each of `passages` with one request."""
+        return [self.ask(passage, after) for passage in passages]
+
+    def by_dimension(self) -> list["ClaudeCoder"]:
+        """Return a coder for each dimension, on the same connections."""
+        return [
+            ClaudeCoder(
+                prompt, self.model, room=self.room, deadline=self.deadline, opened=self.client
+            )
+            for prompt in by_dimension(self.prompt.guide)
+        ]
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+
+    def size(self, passage: Passage) -> int:
+        """Return how many bytes of input a request about `passage` has at most."""
+        marks = TURN_MARK * (len(passage.turns) + 10)
+        return self.overhead + len(passage.text.encode("utf-8", "replace")) + marks
+
+    def most_room(self, after: Failed | None = None) -> int:
+        """Return how many tokens an answer may have."""
+        return max(MORE_ROOM, self.room) if after and after.cut else self.room
+
+    def count(self, passages: Sequence[Passage]) -> tuple[int, list[int]]:
+        """Return how many tokens every request shares and each message has, by the service."""
+        alone = [self.counted(user_turn(passage)) for passage in passages]
+        if not alone:
+            return 0, []
+        whole = self.counted(
+            user_turn(passages[0]),
+            system=self.system,
+            output_config={"format": self.parameters["output_config"]["format"]},
+        )
+        return whole - alone[0], alone
+
+    def counted(self, message: str, **more: Any) -> int:
+        """Return how many tokens a request has."""
+        said = self.client.messages.count_tokens(
+            model=self.model,
+            messages=[{"role": "user", "content": message}],
+            timeout=30.0,
+            **more,
+        )
+        return said.input_tokens
+
+    def message(self, passage: Passage, after: Failed | None = None) -> str:
+        """Return what the model is told about `passage`, and about an earlier answer to it."""
+        message = user_turn(passage)
+        if after and not after.cut and not after.service:
+            message += f"\n\nAn earlier answer could not be used: {after.reason} Answer again."
+        return message
+
+    def ask(self, passage: Passage, after: Failed | None = None) -> Reply:
+        """Send one request about `passage` and return how it ended."""
+        import anthropic
+        import httpx2
+
+        message = self.message(passage, after)
+        began = time.monotonic()
+        body = bytearray()
+        request_id = ""
+        try:
+            with self.client.messages.with_streaming_response.create(
+                model=self.model,
+                max_tokens=self.most_room(after),
+                system=self.system,  # type: ignore[arg-type]
+                messages=[{"role": "user", "content": message}],
+                **self.parameters,
+            ) as response:
+                request_id = response.headers.get("request-id", "")
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    # The SDK's timeout is for each read; an answer that drips would never end.
+                    if time.monotonic() - began > self.deadline or len(body) > LARGEST:
+                        return Reply(
+                            Failed(_("The answer took too long."), 0.0, service=True),
+                            request_id=request_id,
+                            raw=bytes(body[:LARGEST]),
+                            maybe_billed=True,
+                        )
+        except anthropic.APIStatusError as error:
+            return Reply(
+                refusal(error),
+                request_id=error.request_id or "",
+                raw=as_bytes(error.body),
+                allowed=told(error.response.headers),
+                # A gateway that gave up waiting does not know what went on behind it.
+                maybe_billed=error.status_code in (408, 499, 502, 504),
+            )
+        except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
+            cause = error.__cause__ or error
+            late = isinstance(error, anthropic.APITimeoutError)
+            reason = (
+                _("The service did not answer in time.") if late else _("The connection broke.")
+            )
+            return Reply(
+                Failed(f"{reason} ({type(cause).__name__})", 0.0, service=True),
+                request_id=request_id,
+                raw=bytes(body),
+                # What never got through was never answered.
+                maybe_billed=not isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout),
+            )
+        except anthropic.CredentialsError as error:
+            return Reply(Stopped(f"{_('The key could not be loaded.')} ({error})"))
+        return replace(self.read(bytes(body), request_id), allowed=told(response.headers))
+
+    def read(self, body: bytes, request_id: str = "") -> Reply:
+        """Return what the answer `body` says."""
+        try:
+            message = json.loads(body)
+        except ValueError:
+            message = None
+        if not isinstance(message, dict) or message.get("type") != "message":
+            # A proxy's page, or an answer that was cut: who sent it is not to blame the passage.
+            reason = _("Something came back that is not an answer of the service.")
+            failed = Failed(reason, 0.0, service=True)
+            return Reply(failed, request_id=request_id, raw=body, maybe_billed=True)
+        usage = taken(message.get("usage"))
+        model = message.get("model")
+        return Reply(
+            self.decide(message),
+            usage=usage,
+            request_id=request_id,
+            model=model if isinstance(model, str) else self.model,
+            raw=body,
+            maybe_billed=usage is None,
+        )
+
+    def decide(self, message: Mapping[str, Any]) -> Outcome:
+        """Return the outcome that `message` stands for."""
+        stop = message.get("stop_reason")
+        if stop == "refusal":
+            details = message.get("stop_details")
+            category = details.get("category") if isinstance(details, dict) else None
+            return Refused(f"{_('The model refused.')}{f' ({category})' if category else ''}")
+        if stop == "max_tokens":
+            return Failed(CUT_OFF, 0.0, cut=True)
+        if stop == "model_context_window_exceeded":
+            return Failed(_("The interview is longer than the model can read."))
+        content = message.get("content")
+        blocks = content if isinstance(content, list) else []
+        text = "".join(
+            block["text"]
+            for block in blocks
+            if isinstance(block, dict)
+            and block.get("type") == "text"
+            and isinstance(block.get("text"), str)
+        )
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            return Failed(_("The answer is not JSON."), 0.0)
+        try:
+            return answered(self.prompt.guide, answer)
+        except Unusable as error:
+            return Failed(str(error), 0.0)
+
+
+def client(
+    base_url: str | None = None, api_key: str | None = None, read_timeout: float = READ_TIMEOUT
+) -> "Anthropic":
+    """Return a client that never asks twice by itself; without a key this is a Problem."""
+    import anthropic
+    import httpx2
+
+    made = anthropic.Anthropic(
+        base_url=base_url,
+        api_key=api_key,
+        max_retries=0,
+        timeout=httpx2.Timeout(read_timeout, connect=10.0),
+    )
+    if not (made.api_key or made.auth_token or made.credentials):
+        raise Problem(
+            _(
+                "There is no key for Claude: set ANTHROPIC_API_KEY, or code with --coder embedded, "
+                "which needs none."
+            )
+        )
+    return made
+
+
+def parameters(model: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return what a request to `model` carries besides the words: the form, and how to think."""
+    output: dict[str, Any] = {"format": {"type": "json_schema", "schema": schema}}
+    if model.startswith("claude-haiku-5"):
+        # Thinking is billed as output and is on unless it is turned off.
+        return {"output_config": output, "thinking": {"type": "disabled"}}
+    if model.startswith(("claude-sonnet-5", "claude-opus-5", "claude-fable", "claude-mythos")):
+        return {"output_config": {**output, "effort": "low"}}
+    return {"output_config": output}
+
+
+def refusal(error: "APIStatusError") -> Outcome:
+    """Return what an answer with an error status means: stop, ask again later, or give up."""
+    status = error.status_code
+    said = error.api_message or error.message
+    sentence = said.strip().splitlines()[0][:300] if said.strip() else str(status)
+    code = error.error_code or ""
+    headers = error.response.headers
+    if status == 401:
+        return Stopped(f"{_('The service does not know the key: check ANTHROPIC_API_KEY.')}")
+    if status == 402 or any(sign in code for sign in ACCOUNT_SIGNS):
+        return Stopped(
+            f"{_('The account has reached a limit of money or is on hold: see its billing page.')} "
+            f"({sentence})"
+        )
+    if status == 403:
+        return Stopped(f"{_('The key may not use this service or model.')} ({sentence})")
+    if status == 404:
+        return Stopped(f"{_('The service does not know this model or address.')} ({sentence})")
+    if status == 400 and "grammar" in said.lower():
+        return TooLarge(
+            f"{_('The codebook is too large for one request: use fewer codes in a run.')} "
+            f"({sentence})"
+        )
+    if headers.get("x-should-retry") == "false" and status == 429:
+        return Stopped(f"{_('The service asks not to be asked again.')} ({sentence})")
+    if status in (408, 409, 429) or status >= 500:
+        reason = f"{_('The service is busy or has an error.')} ({status})"
+        return Failed(reason, retry_after(headers), service=True)
+    return Failed(f"{NOT_ACCEPTED} ({status}: {sentence})")
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Return how many seconds the service asks to wait, 0 where it does not say; bounded."""
+    try:
+        if (milliseconds := headers.get("retry-after-ms")) is not None:
+            return bounded(float(milliseconds) / 1_000)
+        value = headers.get("retry-after")
+        if value is None:
+            return 0.0
+        try:
+            return bounded(float(value))
+        except ValueError:
+            when = parsedate_to_datetime(value)
+            return bounded((when.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
+def bounded(seconds: float) -> float:
+    """Return `seconds` between nothing and the longest that is waited."""
+    return min(max(seconds, 0.0), LONGEST_WAIT) if seconds == seconds else 0.0
+
+
+def told(headers: Mapping[str, Any]) -> Allowed | None:
+    """Return what the headers of an answer tell about limits, None where they tell nothing."""
+    limits: dict[str, int] = {}
+    left: dict[str, int] = {}
+    for kind, name in (
+        ("requests", "requests"),
+        ("input", "input-tokens"),
+        ("output", "output-tokens"),
+    ):
+        limit = str(headers.get(f"anthropic-ratelimit-{name}-limit", ""))
+        remaining = str(headers.get(f"anthropic-ratelimit-{name}-remaining", ""))
+        if limit.isdecimal() and 0 < int(limit) < 10**15:
+            limits[kind] = int(limit)
+            if remaining.isdecimal():
+                left[kind] = min(int(remaining), int(limit))
+    return Allowed(limits, left) if limits else None
+
+
+def as_bytes(body: object) -> bytes:
+    """Return the body of an error as it came, or nearly so."""
+    if body is None:
+        return b""
+    return body.encode() if isinstance(body, str) else json.dumps(body).encode()
+
+
+def taken(usage: object) -> Usage | None:
+    """Return the tokens that an answer tells it took, None where it does not tell."""
+    if not isinstance(usage, dict):
+        return None
+    names = (
+        "input_tokens",
+        "output_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+    )
+    counts = [usage.get(name) or 0 for name in names]
+    known = all(isinstance(count, int) and count >= 0 for count in counts)
+    if not known or "input_tokens" not in usage or "output_tokens" not in usage:
+        return None
+    return Usage(*counts)
+
+
+def answered(guide: Guide, answer: object) -> Answered:
+    """Return the proposals of `answer`; one that is not in the asked form raises Unusable."""
+    if not isinstance(answer, dict):
+        raise Unusable(_("The answer is not an object."))
+    proposals: list[Proposal] = []
+    for dimension in guide.dimensions:
+        if dimension.key not in answer:
+            raise Unusable(f"The answer says nothing about “{dimension.key}”.")
+        given = answer[dimension.key]
+        if dimension.kind == "scale":
+            proposals += on_scale(dimension, given)
+        elif dimension.kind == "one":
+            proposals += among(dimension, [given])
+        else:
+            if not isinstance(given, list):
+                raise Unusable(f"“{dimension.key}” is not a list.")
+            proposals += among(dimension, given)
+    return Answered(tuple(proposals), tuple(dimension.key for dimension in guide.dimensions))
+
+
+def among(dimension: DimensionGuide, given: list[object]) -> list[Proposal]:
+    """Return a proposal for each code that `given` applies; a code given twice is one."""
+    if not given:
+        raise Unusable(f"The answer says nothing about “{dimension.key}”.")
+    known = {code.key for code in dimension.codes}
+    found: dict[str, Proposal] = {}
+    for entry in given:
+        fields = an_object(dimension, entry)
+        key = fields.get("code")
+        if key == none_key(dimension):
+            continue
+        if not isinstance(key, str) or key not in known:
+            raise Unusable(f"“{str(key)[:80]}” is not a code of “{dimension.key}”.")
+        proposal = Proposal(
+            dimension.key,
+            key,
+            confidence=confidence(dimension, fields),
+            quotes=quotes(dimension, fields),
+            rationale=rationale(fields),
+        )
+        if earlier := found.get(key):
+            proposal = Proposal(
+                dimension.key,
+                key,
+                confidence=max(earlier.confidence or 0, proposal.confidence or 0),
+                quotes=tuple(dict.fromkeys(earlier.quotes + proposal.quotes)),
+                rationale=earlier.rationale or proposal.rationale,
+            )
+        found[key] = proposal
+    return list(found.values())
+
+
+def on_scale(dimension: DimensionGuide, given: object) -> list[Proposal]:
+    """Return where `given` stands on the scale; nothing where it is not expressed."""
+    fields = an_object(dimension, given)
+    expressed, value = fields.get("expressed"), fields.get("value")
+    if not isinstance(expressed, bool):
+        raise Unusable(f"“{dimension.key}” does not say whether it is expressed.")
+    if not expressed:
+        return []
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unusable(f"“{dimension.key}” has no number.")
+    if not dimension.minimum <= value <= dimension.maximum:
+        raise Unusable(
+            f"“{dimension.key}” is {value}, which is not between "
+            f"{dimension.minimum:g} and {dimension.maximum:g}."
+        )
+    return [
+        Proposal(
+            dimension.key,
+            dimension.codes[0].key if dimension.codes else dimension.key,
+            value=float(value),
+            confidence=confidence(dimension, fields),
+            quotes=quotes(dimension, fields),
+            rationale=rationale(fields),
+        )
+    ]
+
+
+def an_object(dimension: DimensionGuide, entry: object) -> dict[str, Any]:
+    """Return `entry`, which has to be an object."""
+    if not isinstance(entry, dict):
+        raise Unusable(f"“{dimension.key}” holds something that is not an object.")
+    return entry
+
+
+def confidence(dimension: DimensionGuide, fields: Mapping[str, Any]) -> float:
+    """Return the confidence as a share; the three levels are calibrated against people later."""
+    level = fields.get("confidence")
+    if not isinstance(level, str) or level not in CONFIDENCE:
+        raise Unusable(f"“{dimension.key}” has no confidence of low, medium or high.")
+    return CONFIDENCE[level]
+
+
+def quotes(dimension: DimensionGuide, fields: Mapping[str, Any]) -> tuple[Quote, ...]:
+    """Return the quotations given; empty ones are left out."""
+    given = fields.get("quotes")
+    if not isinstance(given, list):
+        raise Unusable(f"“{dimension.key}” has no list of quotes.")
+    found = []
+    for entry in given:
+        if not isinstance(entry, dict) or not isinstance(entry.get("quote"), str):
+            raise Unusable(f"“{dimension.key}” holds a quote that is not text.")
+        turn = entry.get("turn")
+        number = turn if isinstance(turn, int) and not isinstance(turn, bool) else None
+        if entry["quote"].strip():
+            found.append(Quote(entry["quote"], number))
+    return tuple(found)
+
+
+def rationale(fields: Mapping[str, Any]) -> str:
+    """Return the reason given, at a length that can be read."""
+    reason = fields.get("reason")
+    return reason.strip()[:LONGEST_REASON] if isinstance(reason, str) else ""

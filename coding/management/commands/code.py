@@ -1,0 +1,228 @@
+import sys
+from contextlib import closing
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext, ngettext
+from rich.console import Console
+from rich.table import Table
+
+from coding.batches import batch_loop
+from coding.coders.claude import ClaudeCoder
+from coding.leases import ask_again
+from coding.loop import BUDGET_SPENT, work_loop
+from coding.models import CoderKind, Run, State
+from coding.runs import amount, coder_for, estimate, findings, progress, start_run
+from coding.tasks import wake
+from config.commands import Command as BaseCommand
+from config.commands import progress as progress_bar
+from studies.people import study_named
+from studies.problems import Problem
+from studies.problems import _ as mark
+
+
+class Command(BaseCommand):
+    help = mark(
+        "Have a coder go through all interviews of a study. Doing it again goes on where it was."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("study", metavar="STUDY", help=gettext("the study's short name"))
+        parser.add_argument("--coder", default="embedded", choices=["embedded", "claude"])
+        parser.add_argument("--model", default="", help=gettext("a model of the coder"))
+        parser.add_argument(
+            "--budget", metavar="USD", help=gettext("stop before more than this is spent")
+        )
+        parser.add_argument(
+            "--base-url",
+            default="",
+            metavar="URL",
+            help=gettext("a server of your own that speaks the Messages API"),
+        )
+        parser.add_argument(
+            "--again-failed",
+            action="store_true",
+            help=gettext("ask again about what failed, too"),
+        )
+        parser.add_argument(
+            "--queue",
+            action="store_true",
+            help=gettext("leave the work to the workers (needs CONCORD_BROKER)"),
+        )
+        parser.add_argument(
+            "--batch",
+            action="store_true",
+            help=gettext("in batches: half the price, within a day; nobody has to stay for it"),
+        )
+        parser.add_argument(
+            "--cancel",
+            action="store_true",
+            help=gettext("with --batch: stop the batches that were sent, keep what was answered"),
+        )
+        parser.add_argument("--threads", type=int, default=0, help=gettext("how many ask at once"))
+        parser.add_argument(
+            "--yes", action="store_true", help=gettext("do not ask before money is spent")
+        )
+        parser.add_argument(
+            "--estimate",
+            action="store_true",
+            help=gettext("only say what Claude would cost; nothing is sent that costs money"),
+        )
+
+    def work(self, **options: Any) -> dict[str, Any]:
+        study = study_named(options["study"])
+        limit = None if options["budget"] is None else amount(options["budget"])
+        if options["threads"] < 0 or options["threads"] > 256:
+            raise Problem(mark("The threads are a number from 1 to 256."))
+        batch, stop = options["batch"], options["cancel"]
+        if batch and options["coder"] != CoderKind.CLAUDE:
+            raise Problem(mark("Only Claude codes in batches: add --coder claude."))
+        if stop and not batch:
+            raise Problem(mark("--cancel stops batches: give it with --batch."))
+        if batch and options["queue"]:
+            raise Problem(mark("Batches need no workers: leave out --queue."))
+        told = Console(stderr=True, highlight=False)
+        if options["estimate"]:
+            planned = estimate(study, options["model"], base_url=options["base_url"])
+            return {"study": study.slug, "estimate": said(planned, batch=batch)}
+        if options["queue"] and not settings.CELERY_BROKER_URL:
+            raise Problem(mark("There are no workers: set CONCORD_BROKER, or leave out --queue."))
+        result: dict[str, Any] = {}
+        run = start_run(
+            study,
+            options["coder"],
+            model=options["model"],
+            budget=limit,
+            base_url=options["base_url"],
+        )
+        if options["again_failed"]:
+            ask_again(run)
+        before = progress(run)
+        if before["segments"]["ended"] < before["segments"]["total"]:
+            with closing(coder_for(run)) as coder:
+                if coder.remote:
+                    where = run.parameters.get("base_url", "")
+                    planned = estimate(study, run.model, base_url=where)
+                    result["estimate"] = said(planned, batch=batch)
+                    if not stop:
+                        told.print(cost_sentence(result["estimate"]))
+                    if not (options["yes"] or stop) and sys.stdin.isatty() and not agreed(told):
+                        raise Problem(mark("Nothing was sent."))
+                if options["queue"]:
+                    wake(run)
+                elif isinstance(coder, ClaudeCoder) and batch:
+                    self.batches(run, coder, before, cancel=stop)
+                else:
+                    self.go(run, coder, options["threads"], before)
+        stands = progress(run)
+        if stands["stopped"] and stands["stopped"] != BUDGET_SPENT:
+            raise Problem(
+                mark("The run stopped: %(why)s The same command goes on where it was."),
+                why=gettext(stands["stopped"]),
+            )
+        return {**result, **stands, **findings(run)}
+
+    def batches(
+        self, run: Run, coder: ClaudeCoder, before: dict[str, Any], *, cancel: bool
+    ) -> None:
+        """Send batches and wait for them with a bar on stderr; who leaves leaves them running."""
+        total, ended = before["segments"]["total"], before["segments"]["ended"]
+        try:
+            with progress_bar(gettext("Coding"), total) as bar:
+                bar.at(ended, total)
+                batch_loop(run, coder, advance=bar.advance, listen=True, cancel=cancel)
+        except KeyboardInterrupt as left:
+            waiting = progress(run)["batches"]["requests"]
+            if not waiting:
+                raise
+            raise CommandError(
+                ngettext(
+                    "Left. %(count)s segment is with the service and goes on there; the same "
+                    "command fetches the answer.",
+                    "Left. %(count)s segments are with the service and go on there; the same "
+                    "command fetches the answers.",
+                    waiting,
+                )
+                % {"count": waiting},
+                returncode=130,
+            ) from left
+
+    def go(self, run: Any, coder: Any, threads: int, before: dict[str, Any]) -> None:
+        """Work with a bar on stderr."""
+        total, ended = before["segments"]["total"], before["segments"]["ended"]
+        with progress_bar(gettext("Coding"), total) as bar:
+            bar.at(ended, total)
+            work_loop(run, coder, threads=threads, advance=bar.advance, listen=True)
+
+    def show(self, result: dict[str, Any], console: Console) -> None:
+        if "segments" not in result:
+            console.print(cost_sentence(result["estimate"]), highlight=False)
+            return
+        table = Table(show_header=False)
+        segments = result["segments"]
+        table.add_row(gettext("run"), result["name"])
+        for state in State:
+            if segments[state.value]:
+                table.add_row(str(state.label), str(segments[state.value]))
+        for kind in ("refused", "failed"):
+            for reason, languages in result[kind].items():
+                where = ", ".join(f"{language} {n}" for language, n in languages.items())
+                table.add_row("", f"{gettext(reason)}: {where}")
+        evidence = result["evidence"]
+        table.add_row(
+            gettext("evidence"),
+            ", ".join(f"{how} {n}" for how, n in evidence.items() if how != "by_language" and n),
+        )
+        if result["requests"]:
+            table.add_row(gettext("requests"), str(result["requests"]))
+            table.add_row(gettext("cost"), f"{result['cost']:.4f} USD")
+        if lost := result["maybe_billed"]["requests"]:
+            most = result["maybe_billed"]["at_most"]
+            table.add_row(gettext("maybe billed"), f"{lost} ({most:.4f} USD)")
+        console.print(table)
+        if waiting := result["batches"]["requests"]:
+            console.print(
+                ngettext(
+                    "%(count)s segment is with the service: --batch fetches the answer.",
+                    "%(count)s segments are with the service: --batch fetches the answers.",
+                    waiting,
+                )
+                % {"count": waiting},
+                markup=False,
+            )
+        if result["stopped"]:
+            console.print(
+                gettext("The run stopped: %(why)s The same command goes on where it was.")
+                % {"why": gettext(result["stopped"])},
+                markup=False,
+            )
+
+
+def said(made: Any, *, batch: bool = False) -> dict[str, Any]:
+    """Return an estimate as JSON; `batch` says which of its two prices is meant."""
+    return {
+        key: float(value) if isinstance(value, Decimal) else value
+        for key, value in asdict(made).items()
+    } | {"batch": batch}
+
+
+def cost_sentence(made: dict[str, Any]) -> str:
+    """Return what it would cost as a sentence."""
+    if made["batch"]:
+        return gettext(
+            "Coding %(segments)s segments with %(model)s in batches would cost about "
+            "%(usd_batch).4f USD (prices of %(prices_of)s; tokens by %(counted_by)s)."
+        ) % {**made}
+    return gettext(
+        "Coding %(segments)s segments with %(model)s would cost about %(usd).4f USD "
+        "(prices of %(prices_of)s; tokens by %(counted_by)s)."
+    ) % {**made}
+
+
+def agreed(told: Console) -> bool:
+    """Return whether the person at the keyboard wants to go on."""
+    told.print(gettext("Go on? [y/N]"), end=" ", markup=False)
+    return sys.stdin.readline().strip().lower() in {"y", "yes", gettext("y")}

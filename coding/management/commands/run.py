@@ -1,0 +1,43 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext
+from rich.console import Console
+
+from coding.runs import progress
+from coding.tasks import tell
+from config.commands import Command as BaseCommand
+from studies.people import study_named
+from studies.problems import Problem
+from studies.problems import _ as mark
+
+
+class Command(BaseCommand):
+    help = mark("Pause, resume or cancel a run; whoever works on it hears it within seconds.")
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("study", metavar="STUDY", help=gettext("the study's short name"))
+        parser.add_argument("what", choices=["pause", "resume", "cancel"])
+        parser.add_argument(
+            "--run", type=int, metavar="ID", help=gettext("which run: by default the latest")
+        )
+
+    def work(self, **options: Any) -> dict[str, Any]:
+        study = study_named(options["study"])
+        asked = study.runs.order_by("-pk")
+        run = (asked.filter(pk=options["run"]) if options["run"] else asked).first()
+        if run is None:
+            raise Problem(mark("“%(study)s” has no such run."), study=study.slug)
+        tell(run, options["what"])
+        return progress(run)
+
+    def show(self, result: dict[str, Any], console: Console) -> None:
+        segments = result["segments"]
+        console.print(
+            gettext("%(name)s: %(ended)s of %(total)s segments have ended.")
+            % {"name": result["name"], **segments},
+            markup=False,
+            highlight=False,
+        )
+        if result["stopped"]:
+            console.print(gettext(result["stopped"]), markup=False, highlight=False)

@@ -1,0 +1,484 @@
+"""Runs: a coder goes through all segments of a study, and can be stopped and gone on with.
+
+Running a step again does no harm: the same coder, model, revision and prompt are the same run,
+and what is done in it is done.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from django.db.models import Count, Q, Sum
+
+from codebooks.models import Revision
+from codebooks.revisions import current_revision, freeze
+from coding import leases
+from coding.coders import (
+    CodeGuide,
+    Coder,
+    DimensionGuide,
+    Guide,
+    Kind,
+    Passage,
+    Usage,
+)
+from coding.models import Attempt, Batch, CoderKind, Coding, Evidence, Outcome, Run, State, Work
+from coding.prices import Price, price
+from coding.prompts import Prompt, user_turn, write
+from studies.models import Segment, Study
+from studies.problems import Problem, _
+
+log = logging.getLogger(__name__)
+
+# Why a run does not go on that a person told so.
+PAUSED = _("Paused by a person: resume it to go on.")
+CANCELED = _("Canceled by a person: resume it to take it up again.")
+
+MOST_EXAMPLES = 2_000  # reviewed codings that the embedded coder learns from
+SURVEYED = 100  # segments from which the embedded coder learns what all talk about
+SAMPLE = 20  # segments whose tokens are counted for an estimate
+TYPICAL_OUTPUT = 60  # tokens of an answer for each mark that may be expected
+BYTES_A_TOKEN = 3.2  # of this model family, over many languages, where nobody can count
+
+
+# ---- starting -------------------------------------------------------------------------------
+
+
+def start_run(
+    study: Study,
+    coder: str = CoderKind.EMBEDDED,
+    *,
+    model: str = "",
+    budget: Decimal | None = None,
+    revision: Revision | None = None,
+    base_url: str = "",
+) -> Run:
+    """Return the run of `coder` on the current codebook of `study`, with work for all segments.
+
+    The same coder, model, revision and prompt give the run that is there already; segments that
+    were imported since are added to it. The revision is frozen.
+    """
+    revision = revision or current_revision(study)
+    if not Segment.objects.filter(transcript__study=study).exists():
+        raise Problem(
+            _("“%(study)s” has no interviews to code: import some first."), study=study.slug
+        )
+    parameters: dict[str, Any]
+    if coder == CoderKind.CLAUDE:
+        from coding.coders.claude import MODEL, client
+
+        if base_url and urlsplit(base_url).scheme not in ("http", "https"):
+            raise Problem(
+                _("“%(url)s” is no address: it begins with http:// or https://."), url=base_url
+            )
+        model = model or MODEL
+        digest = write(guide(revision)).digest
+        parameters = {"prices": str(price(model).date), "base_url": base_url}
+    elif coder == CoderKind.EMBEDDED:
+        from coding.coders import embedded
+
+        examples = reviewed(revision, MOST_EXAMPLES)
+        examples = examples[: embedded.learns_from(len(examples))]
+        model = embedded.model_id()
+        digest = embedded.digest(guide(revision), examples)
+        parameters = {"learned_from": len(examples)}
+    else:
+        raise Problem(
+            _("There is no coder called “%(coder)s”: it is claude or embedded."), coder=coder
+        )
+    same = {"study": study, "revision": revision, "coder": coder, "model": model}
+    if coder == CoderKind.CLAUDE and not Run.objects.filter(**same, prompt_digest=digest).exists():
+        # Without a key there is nothing to begin, and no empty run is left behind.
+        client(base_url or None).close()
+    with transaction.atomic():
+        freeze(revision)
+        run, _created = Run.objects.get_or_create(
+            **same,
+            prompt_digest=digest,
+            defaults={"name": f"{coder} · {model}"[:200], "parameters": parameters},
+        )
+        if run.stopped_because == CANCELED:
+            raise Problem(
+                _("“%(run)s” was canceled: `manage.py run %(study)s resume` takes it up again."),
+                run=run.name,
+                study=study.slug,
+            )
+        if leases.add_work(run):
+            run.finished_at = None
+        run.stopped_because = ""
+        if budget is not None:
+            run.budget = budget
+        if base_url:
+            run.parameters["base_url"] = base_url
+        run.save(update_fields=["finished_at", "stopped_because", "budget", "parameters"])
+    return run
+
+
+def amount(given: str) -> Decimal:
+    """Return the budget in USD that was `given`; what is no amount of money is a Problem."""
+    try:
+        money = Decimal(given.strip().lstrip("$"))
+    except InvalidOperation:
+        money = Decimal("NaN")
+    if not money.is_finite() or money <= 0 or money >= 1_000_000:
+        raise Problem(
+            _("“%(given)s” is no budget: give an amount in USD, such as 12.50."), given=given
+        )
+    return money
+
+
+def pause(run: Run) -> None:
+    """Have whoever works on `run` stop within seconds, with the answers that are on their way."""
+    going = Run.objects.filter(pk=run.pk, finished_at=None).exclude(stopped_because=CANCELED)
+    if not going.update(stopped_because=PAUSED):
+        raise Problem(_("“%(run)s” has ended: there is nothing to pause."), run=run.name)
+
+
+def resume(run: Run) -> None:
+    """Let `run` go on, and take up again what was canceled; who works on it is another matter."""
+    with transaction.atomic():
+        work = Work.objects.filter(run=run)
+        work.filter(state=State.CANCELED).update(state=State.PENDING, reason="")
+        if not work.filter(state__in=leases.OPEN).exists():
+            raise Problem(_("Nothing of “%(run)s” is left to do."), run=run.name)
+        Run.objects.filter(pk=run.pk).update(stopped_because="", finished_at=None)
+
+
+def cancel(run: Run) -> None:
+    """Bring `run` to its end: what is decided stays, the rest is canceled."""
+    if not Run.objects.filter(pk=run.pk, finished_at=None).update(stopped_because=CANCELED):
+        raise Problem(_("“%(run)s” has ended: there is nothing to cancel."), run=run.name)
+    leases.cancel_left(run, CANCELED)
+
+
+def guide(revision: Revision) -> Guide:
+    """Return `revision` as a coder needs it."""
+    dimensions = []
+    for dimension in revision.dimensions.order_by("position").prefetch_related(
+        "wordings", "codes__wordings"
+    ):
+        codes = tuple(
+            CodeGuide(
+                key=code.key,
+                label=code.label,
+                definition=code.definition,
+                include=code.include,
+                exclude=code.exclude,
+                examples=tuple(str(example["text"]) for example in code.examples),
+                wordings={
+                    wording.language: dict(sorted(wording.texts.items()))
+                    for wording in sorted(code.wordings.all(), key=lambda w: w.language)
+                },
+            )
+            for code in sorted(dimension.codes.all(), key=lambda code: code.position)
+        )
+        dimensions.append(
+            DimensionGuide(
+                key=dimension.key,
+                label=dimension.label,
+                kind=cast(Kind, dimension.kind),
+                codes=codes,
+                question=dimension.question,
+                minimum=0.0 if dimension.minimum is None else dimension.minimum,
+                maximum=1.0 if dimension.maximum is None else dimension.maximum,
+                low=dimension.low,
+                high=dimension.high,
+                wordings={
+                    wording.language: dict(sorted(wording.texts.items()))
+                    for wording in sorted(dimension.wordings.all(), key=lambda w: w.language)
+                },
+            )
+        )
+    if not dimensions:
+        raise Problem(_("The codebook “%(name)s” asks nothing yet."), name=revision.codebook.name)
+    return Guide(revision.codebook.name, tuple(dimensions), revision.codebook.language)
+
+
+def reviewed(revision: Revision, most: int) -> list[Any]:
+    """Return what people decided about segments, oldest first, for the embedded coder to learn.
+
+    Where several coded a segment, a code applies if at least half of them say so.
+    """
+    from coding.coders import embedded
+
+    codings = Coding.objects.by_people().filter(revision=revision)
+    segments = list(dict.fromkeys(codings.order_by("pk").values_list("segment_id", flat=True)))
+    if len(segments) < embedded.LEARNS_FROM:
+        return []
+    roles = revision.codebook.study.speaker_roles
+    found = []
+    for segment in Segment.objects.filter(pk__in=segments).select_related("transcript"):
+        passage = leases.passage_of(segment, roles)
+        if embedded.turned_away(passage) is None:
+            found.append(passage)
+    order = {str(key): at for at, key in enumerate(segments)}
+    found.sort(key=lambda passage: order[passage.key])
+    return [example_of(passage, codings) for passage in found[:most]]
+
+
+def example_of(passage: Passage, codings: Any) -> Any:
+    """Return what people decided about `passage`."""
+    from coding.coders import embedded
+
+    here = list(
+        codings.filter(segment_id=int(passage.key)).prefetch_related("marks__code__dimension")
+    )
+    looked = Counter(key for coding in here for key in coding.dimensions)
+    votes: Counter[tuple[str, str]] = Counter()
+    values: dict[str, list[float]] = {}
+    for coding in here:
+        for mark in coding.marks.all():
+            dimension = mark.code.dimension.key
+            if mark.value is not None:
+                values.setdefault(dimension, []).append(mark.value)
+            elif mark.answer == "yes":
+                votes[dimension, mark.code.key] += 1
+    return embedded.Example(
+        passage,
+        {
+            dimension: frozenset(
+                code for (key, code), count in votes.items() if key == dimension and 2 * count >= by
+            )
+            for dimension, by in sorted(looked.items())
+        },
+        {dimension: sum(given) / len(given) for dimension, given in sorted(values.items())},
+    )
+
+
+def coder_for(run: Run, *, base_url: str = "") -> Coder:
+    """Return the coder that `run` is by; a missing key is a Problem."""
+    words = guide(run.revision)
+    if run.coder == CoderKind.CLAUDE:
+        from coding.coders.claude import ClaudeCoder
+
+        where = base_url or run.parameters.get("base_url") or None
+        return ClaudeCoder(write(words), run.model, base_url=where)
+    if run.coder == CoderKind.EMBEDDED:
+        from coding.coders.embedded import EmbeddedCoder
+
+        count = run.parameters.get("learned_from", 0)
+        examples = reviewed(run.revision, MOST_EXAMPLES)[:count] if count else ()
+        return EmbeddedCoder(words, examples, background_of(run, words))
+    raise Problem(_("“%(run)s” was coded elsewhere and can't be gone on with."), run=run.name)
+
+
+def background_of(run: Run, words: Guide) -> Any:
+    """Return what is common to the study, as it was when `run` began: the run keeps it."""
+    from coding.coders import embedded
+
+    if "background" not in run.parameters:
+        covered = Q()
+        for language in embedded.LANGUAGES:
+            covered |= Q(transcript__language=language)
+            covered |= Q(transcript__language__startswith=f"{language}-")
+        segments = Segment.objects.filter(covered, transcript__study=run.study)
+        keys = list(segments.order_by("pk").values_list("pk", flat=True))
+        step = max(1, len(keys) // SURVEYED)
+        chosen = segments.filter(pk__in=keys[::step][:SURVEYED]).select_related("transcript")
+        roles = run.study.speaker_roles
+        passages = [leases.passage_of(segment, roles) for segment in chosen.order_by("pk")]
+        made = embedded.survey(words, passages)
+        with transaction.atomic():
+            row = Run.objects.select_for_update().get(pk=run.pk)
+            # Another worker may have been first; then both have to use what it kept.
+            row.parameters.setdefault("background", made and made.as_json())
+            row.save(update_fields=["parameters"])
+        run.parameters = row.parameters
+    kept = run.parameters["background"]
+    return embedded.Background.from_json(kept) if kept else None
+
+
+# ---- what it will cost ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would cost, in USD, by `counted_by` ("count_tokens" or "characters")."""
+
+    segments: int
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    usd: Decimal
+    usd_batch: Decimal
+    prices_of: str
+    counted_by: str
+
+
+def estimate(study: Study, model: str = "", *, base_url: str = "") -> Estimate:
+    """Return what it would cost to have `model` code what it has not coded in `study` yet.
+
+    Tokens are counted by the service on a sample; where it can't be asked they are guessed from
+    the length. Nothing is sent that costs money.
+    """
+    from coding.coders.claude import MODEL, ClaudeCoder
+
+    model = model or MODEL
+    prompt = write(guide(current_revision(study)))
+    rate = price(model)
+    segments = Segment.objects.filter(transcript__study=study)
+    same_run = Q(work__run__model=model, work__run__prompt_digest=prompt.digest)
+    ended = segments.filter(same_run, work__state__in=[State.DONE, State.REFUSED, State.FAILED])
+    keys = list(
+        segments.exclude(pk__in=ended.values("pk")).order_by("pk").values_list("pk", flat=True)
+    )
+    step = max(1, len(keys) // SAMPLE)
+    chosen = segments.filter(pk__in=keys[::step][:SAMPLE]).select_related("transcript")
+    sample = [leases.passage_of(segment, study.speaker_roles) for segment in chosen]
+    counted_by = "count_tokens"
+    try:
+        with closing(ClaudeCoder(prompt, model, base_url=base_url or None)) as asked:
+            system, messages = asked.count(sample)
+    except Exception as error:  # whatever is in the way, an estimate is still wanted
+        if not isinstance(error, Problem):
+            log.info("count_tokens: %s", type(error).__name__)
+        counted_by = "characters"
+        system, messages = guessed(prompt, sample)
+    message = sum(messages) / max(len(messages), 1)
+    output = TYPICAL_OUTPUT * sum(
+        1 + len(dimension.codes) // 8 for dimension in prompt.guide.dimensions
+    )
+    cached = system if system >= rate.cache_minimum > 0 else 0
+    whole = Usage(
+        input=round(len(keys) * (message + system - cached)),
+        output=len(keys) * output,
+        cache_read=max(len(keys) - 1, 0) * cached,
+        cache_write=cached if keys else 0,
+    )
+    return Estimate(
+        segments=len(keys),
+        model=model,
+        input_tokens=whole.input,
+        output_tokens=whole.output,
+        cached_tokens=whole.cache_read,
+        usd=one_by_one(rate, whole),
+        usd_batch=one_by_one(rate, whole) * rate.batch,
+        prices_of=rate.date,
+        counted_by=counted_by,
+    )
+
+
+def one_by_one(rate: Price, whole: Usage) -> Decimal:
+    """Return what `whole` costs when it is many requests, none of them long."""
+    return replace(rate, long=None).cost(whole)
+
+
+def guessed(prompt: Prompt, passages: Sequence[Passage]) -> tuple[int, list[int]]:
+    """Return about how many tokens every request shares, and each message has."""
+    shared = len(prompt.system) + len(json.dumps(prompt.schema))
+    messages = [len(user_turn(passage).encode("utf-8", "replace")) for passage in passages]
+    return round(shared / BYTES_A_TOKEN), [round(size / BYTES_A_TOKEN) for size in messages]
+
+
+# ---- how it stands --------------------------------------------------------------------------
+
+
+def progress(run: Run) -> dict[str, Any]:
+    """Return how `run` stands: JSON, cheap enough to be asked for every second or two.
+
+    `segments` by state, `finished`, `stopped` (why, or empty), `tokens`, `cost` (booked, USD),
+    `maybe_billed` (requests whose answer was lost: how many, and the most they can have cost),
+    `batches` (open: sent and not settled, of how many requests), `budget`, `cache_hits` (share of
+    the cached prompt's tokens that were read, not written).
+    """
+    run.refresh_from_db()
+    states = dict(
+        Work.objects.filter(run=run).order_by().values_list("state").annotate(Count("pk"))
+    )
+    ledger = Attempt.objects.filter(work__run=run)
+    known = Q(input_tokens__isnull=False)
+    batches = Batch.objects.filter(run=run, settled_at=None)
+    # What a batch will cost is open as long as it is, and nothing is lost by that.
+    with_service = Q(outcome=Outcome.SENT, batch__in=batches)
+    waiting = batches.aggregate(open=Count("pk"), requests=Sum("requests"))
+    sums = ledger.aggregate(
+        requests=Count("pk"),
+        input=Sum("input_tokens"),
+        output=Sum("output_tokens"),
+        cache_read=Sum("cache_read_tokens"),
+        cache_write=Sum("cache_write_tokens"),
+        booked=Sum("cost", filter=known),
+        lost=Count("pk", filter=~known & ~with_service & Q(cost__gt=0)),
+        lost_cost=Sum("cost", filter=~known & ~with_service),
+    )
+    cached = (sums["cache_read"] or 0) + (sums["cache_write"] or 0)
+    total = sum(states.values())
+    ended = sum(count for state, count in states.items() if state not in leases.OPEN)
+    return {
+        "run": run.pk,
+        "study": run.study.slug,
+        "name": run.name,
+        "coder": run.coder,
+        "model": run.model,
+        "base_url": run.parameters.get("base_url") or "",
+        "by_dimension": bool(run.parameters.get("by_dimension")),
+        "segments": {"total": total, "ended": ended}
+        | {state.value: states.get(state.value, 0) for state in State},
+        "finished": run.finished_at is not None,
+        "stopped": run.stopped_because,
+        "requests": sums["requests"],
+        "tokens": {key: sums[key] or 0 for key in ("input", "output", "cache_read", "cache_write")},
+        "cache_hits": (sums["cache_read"] or 0) / cached if cached else None,
+        "cost": float(sums["booked"] or 0),
+        "batches": {"open": waiting["open"], "requests": waiting["requests"] or 0},
+        "maybe_billed": {"requests": sums["lost"], "at_most": float(sums["lost_cost"] or 0)},
+        "budget": None if run.budget is None else float(run.budget),
+    }
+
+
+def findings(run: Run) -> dict[str, Any]:
+    """Return what `run` found: evidence by how it was found, refusals and failures, by language.
+
+    It reads every mark of the run: for the end of a command and a report, not for every second.
+    """
+    language = "mark__coding__segment__transcript__language"
+    found = (
+        Evidence.objects.filter(mark__coding__run=run)
+        .order_by()
+        .values_list("found", language)
+        .annotate(Count("pk"))
+    )
+    evidence: dict[str, Any] = dict.fromkeys(
+        ("exact", "folded", "fuzzy", "interviewer", "missing"), 0
+    )
+    by_language: dict[str, dict[str, int]] = {}
+    for how, spoken_in, count in found:
+        evidence[how] += count
+        by_language.setdefault(spoken_in, {})[how] = count
+    return {
+        "evidence": evidence | {"by_language": dict(sorted(by_language.items()))},
+        "refused": ended_as(run, State.REFUSED),
+        "failed": ended_as(run, State.FAILED),
+    }
+
+
+def ended_as(run: Run, state: State) -> dict[str, dict[str, int]]:
+    """Return how many segments ended in `state`, by reason and language."""
+    rows = (
+        Work.objects.filter(run=run, state=state)
+        .order_by()
+        .values_list("reason", "segment__transcript__language")
+        .annotate(Count("pk"))
+    )
+    found: dict[str, dict[str, int]] = {}
+    for reason, language, count in sorted(rows):
+        found.setdefault(reason, {})[language] = count
+    return found
+
+
+def maybe_billed(run: Run) -> list[Attempt]:
+    """Return the requests of `run` whose end is not known: they may have been charged."""
+    unknown = Attempt.objects.filter(work__run=run, input_tokens=None, cost__gt=0)
+    return list(
+        unknown.exclude(outcome=Outcome.SENT, batch__settled_at=None, batch__isnull=False).order_by(
+            "pk"
+        )
+    )

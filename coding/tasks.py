@@ -1,0 +1,80 @@
+"""The broker is an alarm clock: a task wakes the loop, and what is done stands in the database.
+
+A message that is lost, late or delivered twice costs nothing but time: the sweeper finds the runs
+that workers were told of and nobody works on, and two loops of one run share its work.
+"""
+
+import logging
+import time
+from contextlib import closing
+from datetime import timedelta
+
+from celery import shared_task
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from coding import leases, runs
+from coding.loop import work_loop
+from coding.models import Run, State, Work
+from studies.problems import Problem
+
+log = logging.getLogger(__name__)
+
+SHIFT = 300.0  # seconds; well below the time after which a broker delivers a message again
+STALE = 600.0  # seconds after which a message that nobody took is of no use any more
+
+
+@shared_task(ignore_result=True, acks_late=True)
+def go_on(run_id: int) -> None:
+    """Work on a run for a while, then hand over; losing the message loses nothing."""
+    run = Run.objects.filter(pk=run_id, finished_at=None, stopped_because="").first()
+    if run is None:
+        return
+    try:
+        coder = runs.coder_for(run)
+    except Problem as problem:  # without a key, say, waking it again would not help
+        Run.objects.filter(pk=run_id, stopped_because="").update(stopped_because=str(problem))
+        return
+    with closing(coder):
+        stands = work_loop(run, coder, until=time.monotonic() + SHIFT)
+    if not stands["finished"] and not stands["stopped"]:
+        wake(run)
+
+
+@shared_task(ignore_result=True)
+def sweep() -> None:
+    """Bring back what the dead had leased, and wake runs that have work and nobody working."""
+    now = timezone.now()
+    for run in Run.objects.filter(finished_at=None).order_by("pk"):
+        leases.take_back(run, now)
+        work = Work.objects.filter(run=run)
+        if run.stopped_because == runs.CANCELED:
+            leases.cancel_left(run, runs.CANCELED)
+        elif not run.stopped_because and run.woken_at is not None:
+            in_work = work.filter(state=State.LEASED).exists()
+            waiting = work.filter(Q(not_before=None) | Q(not_before__lte=now), state=State.PENDING)
+            # Who was woken a moment ago may be about to begin.
+            patience = timedelta(seconds=2 * settings.CONCORD_SWEEP)
+            if not in_work and run.woken_at < now - patience and waiting.exists():
+                wake(run)
+
+
+def wake(run: Run) -> bool:
+    """Tell the workers of `run`; while the broker is away the sweeper is the one to tell them."""
+    Run.objects.filter(pk=run.pk).update(woken_at=timezone.now())
+    try:
+        go_on.apply_async((run.pk,), expires=STALE)
+    except OperationalError as error:
+        log.warning("The broker does not answer: %s", error)
+        return False
+    return True
+
+
+def tell(run: Run, what: str) -> None:
+    """Pause, resume or cancel `run`, as `what` says; workers that were at it are woken."""
+    steps = {"pause": runs.pause, "resume": runs.resume, "cancel": runs.cancel}
+    steps[what](run)
+    if what == "resume" and run.woken_at is not None and settings.CELERY_BROKER_URL:
+        wake(run)

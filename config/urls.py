@@ -1,0 +1,42 @@
+"""Every address of the site."""
+
+from django.contrib import admin
+from django.contrib.auth import views as auth
+from django.urls import include, path, reverse_lazy
+from drf_spectacular.views import SpectacularAPIView
+
+from coding import api as coding_api
+from reviews import api, overview
+from reviews.report_urls import report_urls
+
+urlpatterns = [
+    path("", include("studies.urls")),
+    path("", include("codebooks.urls")),
+    path("", include("coding.urls")),
+    path("", include("reviews.urls")),
+    path("", include(report_urls)),
+    path("studies/<slug:slug>/", overview.overview, name="study"),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/studies/", api.studies),
+    path("api/studies/<slug:slug>/progress/", api.run_progress),
+    path("api/studies/<slug:slug>/samples/", api.samples),
+    *(
+        path(
+            f"api/studies/<slug:slug>/runs/<int:run_id>/{what}/",
+            coding_api.tell_run,
+            {"what": what},
+            name=f"api_{what}_run",
+        )
+        for what in ("pause", "resume", "cancel")
+    ),
+    path("api/studies/<slug:slug>/report/", api.report_json),
+    path("accounts/login/", auth.LoginView.as_view(), name="login"),
+    path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
+    path(
+        "accounts/password/",
+        auth.PasswordChangeView.as_view(success_url=reverse_lazy("studies")),
+        name="password_change",
+    ),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("admin/", admin.site.urls),
+]

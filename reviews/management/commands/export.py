@@ -1,0 +1,41 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext, ngettext
+from rich.console import Console
+
+from config.commands import Command as BaseCommand
+from config.commands import progress
+from reviews.exports import export
+from studies.models import Segment
+from studies.people import study_named
+from studies.problems import _
+
+
+class Command(BaseCommand):
+    help = _("Export all codings as a tidy table.")
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("study", metavar="STUDY")
+        parser.add_argument(
+            "path", metavar="PATH", help=gettext("ends in .csv, .xlsx, .jsonl or .parquet")
+        )
+
+    def work(self, **options: Any) -> dict[str, Any]:
+        study = study_named(options["study"])
+        segments = Segment.objects.filter(transcript__study=study).count()
+        with progress(gettext("Segments"), segments) as bar:
+            written = export(study, options["path"], bar.advance)
+        return {"study": study.slug, "path": options["path"], **written}
+
+    def show(self, result: dict[str, Any], console: Console) -> None:
+        console.print(
+            ngettext(
+                "%(rows)d row is written to %(path)s.",
+                "%(rows)d rows are written to %(path)s.",
+                result["rows"],
+            )
+            % result,
+            highlight=False,
+            markup=False,
+        )

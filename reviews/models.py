@@ -1,0 +1,111 @@
+"""Probability samples for blind review, who is asked about what, and rulings on disagreements."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from codebooks.models import Code, Revision
+from coding.models import Coding, Run
+from studies.models import Segment, Study
+
+
+class Sample(models.Model):
+    """A probability sample of a study's segments, from which it can be drawn again bit for bit.
+
+    `design` holds the names of the strata, and for each stratum its key, population and drawn.
+    """
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="samples")
+    revision = models.ForeignKey(Revision, models.PROTECT, related_name="samples")
+    run = models.ForeignKey(Run, models.PROTECT, null=True, blank=True, related_name="samples")
+    design = models.JSONField(_("design"))
+    seed = models.BigIntegerField(_("seed"))
+    frame_digest = models.CharField(_("SHA-256 of the frame"), max_length=64)
+    created_at = models.DateTimeField(_("drawn"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("sample")
+        verbose_name_plural = _("samples")
+        ordering = ["study", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.study_id}: {self.created_at:%Y-%m-%d}"
+
+
+class Item(models.Model):
+    """A segment in a sample, with its stratum and its probability of having been drawn."""
+
+    sample = models.ForeignKey(Sample, models.CASCADE, related_name="items")
+    segment = models.ForeignKey(Segment, models.PROTECT, related_name="items")
+    # The order in which it was drawn; coders are asked in this order, which tells them nothing.
+    position = models.PositiveIntegerField(_("position"))
+    stratum = models.CharField(_("stratum"), max_length=200)
+    inclusion = models.FloatField(_("inclusion probability"))
+    coders_wanted = models.PositiveSmallIntegerField(_("coders wanted"), default=1)
+
+    class Meta:
+        verbose_name = _("item")
+        verbose_name_plural = _("items")
+        ordering = ["sample", "position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["sample", "segment"], name="a_segment_is_in_a_sample_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(inclusion__gt=0, inclusion__lte=1),
+                name="an_inclusion_probability_is_above_0_up_to_1",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sample_id}/{self.position}"
+
+
+class Assignment(models.Model):
+    """A person is asked about an item; they answer with a coding, or skip it with a reason."""
+
+    item = models.ForeignKey(Item, models.CASCADE, related_name="assignments")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="assignments")
+    coding = models.ForeignKey(
+        Coding, models.SET_NULL, null=True, blank=True, related_name="assignments"
+    )
+    skipped_because = models.TextField(_("skipped because"), blank=True)
+    assigned_at = models.DateTimeField(_("assigned"), auto_now_add=True)
+    answered_at = models.DateTimeField(_("answered"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("assignment")
+        verbose_name_plural = _("assignments")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["item", "person"], name="a_person_is_asked_about_an_item_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item_id} to {self.person_id}"
+
+
+class Ruling(models.Model):
+    """What holds for an item and a code after a disagreement was settled; codings stay."""
+
+    item = models.ForeignKey(Item, models.CASCADE, related_name="rulings")
+    code = models.ForeignKey(Code, models.PROTECT, related_name="rulings")
+    applies = models.BooleanField(_("applies"), null=True)
+    value = models.FloatField(_("value"), null=True, blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="rulings")
+    why = models.TextField(_("why"), blank=True)
+    ruled_at = models.DateTimeField(_("ruled"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("ruling")
+        verbose_name_plural = _("rulings")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["item", "code"], name="a_code_is_ruled_on_once_per_item"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item_id}/{self.code_id}"

@@ -1,0 +1,586 @@
+"""From rows to arrays: the only bridge between the database and the statistics.
+
+Units are the study's segments in the order of their keys, N of them; columns are the codes of the
+`many` and `one` dimensions, K of them; scales have columns of their own, S of them. Labels are
+int8: 1 applies, 0 does not, -1 not known (nobody looked, refused, failed, unsure). Values are
+float64 with NaN where there is none. No text of a transcript is ever read here.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from django.db.models import Case, Count, IntegerField, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast
+from numpy.typing import NDArray
+
+from codebooks.models import Code, Kind, Revision
+from coding.models import Answer, Coding, Evidence, Found, Mark, Run, State, Work
+from reviews.models import Item, Ruling, Sample
+from studies.models import Membership, Participant, Segment, Study
+
+Ints = NDArray[np.int64]
+Labels = NDArray[np.int8]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+NOT_KNOWN = -1
+ANSWERS = Case(
+    When(answer=Answer.YES, then=Value(1)),
+    When(answer=Answer.NO, then=Value(0)),
+    default=Value(NOT_KNOWN),
+    output_field=IntegerField(),
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One code, as a column of labels (or of values, for the one code of a scale)."""
+
+    id: int
+    key: str
+    label: str
+    color: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """One dimension, with its columns; `first` is where they begin among labels or values."""
+
+    key: str
+    label: str
+    kind: str
+    minimum: float | None
+    maximum: float | None
+    codes: tuple[Column, ...]
+    first: int
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.first, self.first + len(self.codes))
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A revision's dimensions in order, and which columns of the arrays are theirs."""
+
+    language: str
+    questions: tuple[Question, ...]
+
+    @property
+    def labelled(self) -> list[Question]:
+        return [question for question in self.questions if question.kind != Kind.SCALE]
+
+    @property
+    def scales(self) -> list[Question]:
+        return [question for question in self.questions if question.kind == Kind.SCALE]
+
+    @property
+    def codes(self) -> list[tuple[Question, Column]]:
+        return [(question, code) for question in self.labelled for code in question.codes]
+
+    @property
+    def width(self) -> int:
+        """How many columns of labels there are."""
+        return sum(len(question.codes) for question in self.labelled)
+
+    @property
+    def depth(self) -> int:
+        """How many columns of values there are."""
+        return sum(len(question.codes) for question in self.scales)
+
+
+@dataclass(frozen=True)
+class Units:
+    """The segments of a study in the order of their keys; `language` points into `languages`."""
+
+    segment: Ints
+    transcript: Ints
+    participant: Ints
+    language: Ints
+    languages: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.segment)
+
+    def at(self, segments: Ints) -> Ints:
+        """Return where `segments` stand; every one of them is a unit."""
+        return np.searchsorted(self.segment, segments)
+
+    @cached_property
+    def clusters(self) -> Ints | None:
+        """The interview of each unit, or None where every interview is one unit."""
+        several = len(np.unique(self.transcript)) < len(self)
+        return self.transcript if several else None
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What was decided, a row a coding: labels, rows × K, and values, rows × S."""
+
+    labels: Labels
+    values: Floats
+
+    def categories(self, question: Question) -> Floats:
+        """Return a row's category in a `one` dimension: a code's place, its count for "none".
+
+        NaN where the dimension is not decided, or where more than one code was said to apply.
+        """
+        labels = self.labels[:, question.columns]
+        applies = labels == 1
+        count = applies.sum(axis=1)
+        category = np.where(count == 1, applies.argmax(axis=1), len(question.codes)).astype(float)
+        undecided = (labels == NOT_KNOWN).any(axis=1)
+        category[(count > 1) | ((count == 0) & undecided)] = np.nan
+        return category
+
+
+@dataclass(frozen=True)
+class People:
+    """The codings that people made blind, sorted by unit and coder: a row a coding.
+
+    `unsure` says, rows × K, where the answer was "unsure": that is not a yes and not a no.
+    """
+
+    unit: Ints
+    coder: Ints
+    coders: tuple[str, ...]
+    decisions: Decisions
+    unsure: Bools
+
+    def rows(self, chosen: Bools) -> "People":
+        """Return the codings that `chosen`, one a row, points out."""
+        decisions = Decisions(self.decisions.labels[chosen], self.decisions.values[chosen])
+        unsure = self.unsure[chosen]
+        return People(self.unit[chosen], self.coder[chosen], self.coders, decisions, unsure)
+
+    @cached_property
+    def units(self) -> Ints:
+        """The units that somebody coded, in order."""
+        return np.unique(self.unit)
+
+    def ratings(self, values: Floats) -> Floats:
+        """Return coders × coded units from one value a row; NaN where a coder did not look."""
+        ratings = np.full((len(self.coders), len(self.units)), np.nan)
+        ratings[self.coder, np.searchsorted(self.units, self.unit)] = values
+        return ratings
+
+    def counts(self) -> tuple[Floats, Floats]:
+        """Return how many said that a code applies, and how many looked: coded units × K."""
+        place = np.searchsorted(self.units, self.unit)
+        shape = (len(self.units), self.decisions.labels.shape[1])
+        applies, looked = np.zeros(shape), np.zeros(shape)
+        # A coder codes a unit once: adding coder by coder needs no slow ufunc.at.
+        for coder in np.unique(self.coder):
+            rows = self.coder == coder
+            labels = self.decisions.labels[rows]
+            applies[place[rows]] += labels == 1
+            looked[place[rows]] += labels != NOT_KNOWN
+        return applies, looked
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The items of a sample, in the order of their units; `stratum` points into `strata`.
+
+    Where people coded everything there is no `sample`, and every unit is an item.
+    """
+
+    sample: int | None
+    item: Ints
+    unit: Ints
+    stratum: Ints
+    strata: tuple[str, ...]
+    inclusion: Floats
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What holds for each item as far as people know: labels, items × K; values, items × S.
+
+    Between 0 and 1 where coders disagree and nobody ruled; NaN where nobody decided. `categories`
+    are the shares of each `one` dimension, items × its codes and "none applies"; rows add up to 1.
+    """
+
+    labels: Floats
+    values: Floats
+    categories: dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A study as arrays: its units, what the machine and people said, and what was drawn."""
+
+    units: Units
+    guide: Guide
+    machine: Decisions
+    people: People
+    drawn: Drawn | None
+    reference: Reference | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the run stands with each unit: `state` points into `states`.
+
+    `reasons` says why segments were refused or failed: state, reason, how many.
+    """
+
+    state: Ints
+    states: tuple[str, ...]
+    reasons: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True)
+class Quotations:
+    """How the machine's quotations were found, counted by language: languages × `found`.
+
+    `without` counts, by language, the marks that came without any quotation.
+    """
+
+    counts: Ints
+    found: tuple[str, ...]
+    without: Ints
+
+
+def load_table(study: Study, revision: Revision, run: Run | None, sample: Sample | None) -> Table:
+    """Return `study` as arrays, as `run` and people coded it with `revision`."""
+    guide, units = load_guide(revision), load_units(study)
+    machine = load_machine(run, units, guide)
+    people = load_people(study, revision, units, guide)
+    drawn = load_drawn(sample, units) if sample else None
+    if sample is None and len(units) and len(people.units) == len(units):
+        drawn = coded_by_hand(people)
+    reference = load_reference(drawn, people, guide) if drawn else None
+    return Table(units, guide, machine, people, drawn, reference)
+
+
+def load_guide(revision: Revision) -> Guide:
+    """Return the dimensions and codes of `revision` with their columns."""
+    codes: dict[int, list[Column]] = {}
+    rows = Code.objects.filter(dimension__revision=revision).order_by("position", "pk")
+    for pk, dimension, key, label, color in rows.values_list(
+        "pk", "dimension_id", "key", "label", "color"
+    ):
+        codes.setdefault(dimension, []).append(Column(pk, key, label, color))
+    questions = []
+    labels = values = 0
+    for row in revision.dimensions.order_by("position", "pk"):
+        own = tuple(codes.get(row.pk, ()))
+        scale = row.kind == Kind.SCALE
+        questions.append(
+            Question(
+                row.key,
+                row.label,
+                row.kind,
+                row.minimum,
+                row.maximum,
+                own,
+                values if scale else labels,
+            )
+        )
+        values, labels = (values + len(own), labels) if scale else (values, labels + len(own))
+    return Guide(revision.codebook.language, tuple(questions))
+
+
+def load_units(study: Study) -> Units:
+    """Return every segment of `study` with its interview, participant and language."""
+    rows = Segment.objects.filter(transcript__study=study).order_by("pk")
+    languages: dict[str, int] = {}
+    found = np.fromiter(
+        (
+            (pk, transcript, participant, languages.setdefault(language, len(languages)))
+            for pk, transcript, participant, language in rows.values_list(
+                "pk", "transcript_id", "transcript__participant_id", "transcript__language"
+            ).iterator(chunk_size=10_000)
+        ),
+        dtype=np.dtype((np.int64, 4)),
+    )
+    # Languages by name, so that their order does not depend on who was imported first.
+    names = tuple(sorted(languages))
+    place = np.array([names.index(name) for name in languages], dtype=np.int64)
+    segment, transcript, participant, language = found.T.copy()
+    return Units(segment, transcript, participant, place[language], names)
+
+
+def load_domain(study: Study, units: Units, name: str) -> tuple[Ints, tuple[str, ...]]:
+    """Return the domain of each unit by `name` (the language, or an attribute), and the names.
+
+    Units of participants who do not have the attribute have the domain "".
+    """
+    if name == "language":
+        return units.language, units.languages
+    said: dict[int, str] = {}
+    rows = Participant.objects.filter(study=study).values_list("pk", "attributes")
+    for pk, attributes in rows.iterator(chunk_size=10_000):
+        value = attributes.get(name)
+        said[pk] = "" if value is None else str(value)
+    names = tuple(sorted(set(said.values())))
+    index = {value: place for place, value in enumerate(names)}
+    participants, place = np.unique(units.participant, return_inverse=True)
+    domain = np.array([index[said[int(pk)]] for pk in participants], dtype=np.int64)
+    return domain[place], names
+
+
+def attribute_names(study: Study) -> list[str]:
+    """Return the names of the attributes that participants of `study` have, sorted."""
+    names: set[str] = set()
+    for attributes in (
+        Participant.objects.filter(study=study)
+        .values_list("attributes", flat=True)
+        .iterator(chunk_size=10_000)
+    ):
+        names.update(attributes)
+    return sorted(names)
+
+
+def load_machine(run: Run | None, units: Units, guide: Guide) -> Decisions:
+    """Return what the machine said about every unit: labels, N × K, and values, N × S."""
+    decisions = _undecided(len(units), guide)
+    if run is not None:
+        codings = Coding.objects.filter(run=run)
+        found = _integers(codings.values_list("pk", "segment_id"), 2)
+        row_of = _Rows(found[:, 0], units.at(found[:, 1]))
+        _decide(codings, row_of, guide, decisions)
+        _say(Mark.objects.filter(coding__run=run), row_of, guide, decisions)
+    return decisions
+
+
+def load_people(study: Study, revision: Revision, units: Units, guide: Guide) -> People:
+    """Return every coding that a person made of a segment of `study` with `revision`."""
+    codings = Coding.objects.by_people().filter(revision=revision, segment__transcript__study=study)
+    names = dict(Membership.objects.filter(study=study).values_list("person_id", "name"))
+    who = dict(codings.order_by().values_list("person_id", "person__username").distinct())
+    names = {pk: names.get(pk, username) for pk, username in who.items()}
+    people = sorted(who, key=lambda pk: (names[pk], pk))
+    found = _integers(codings.values_list("pk", "segment_id", "person_id"), 3)
+    coder = np.zeros(len(found), np.int64)
+    for place, pk in enumerate(people):
+        coder[found[:, 2] == pk] = place
+    unit = units.at(found[:, 1])
+    order = np.lexsort((coder, unit))
+    row_of = _Rows(found[order, 0], np.arange(len(order)))
+    decisions = _undecided(len(order), guide)
+    _decide(codings, row_of, guide, decisions)
+    marks = Mark.objects.filter(
+        coding__person__isnull=False,
+        coding__revision=revision,
+        coding__segment__transcript__study=study,
+    )
+    unsure = _say(marks, row_of, guide, decisions)
+    coders = tuple(names[pk] for pk in people)
+    return People(unit[order], coder[order], coders, decisions, unsure)
+
+
+def load_drawn(sample: Sample, units: Units) -> Drawn:
+    """Return the items of `sample` in the order of their units."""
+    rows = list(
+        Item.objects.filter(sample=sample)
+        .order_by("segment_id")
+        .values_list("pk", "segment_id", "stratum", "inclusion")
+    )
+    strata = tuple(sorted({stratum for _, _, stratum, _ in rows}))
+    place = {stratum: number for number, stratum in enumerate(strata)}
+    return Drawn(
+        sample=sample.pk,
+        item=np.array([row[0] for row in rows], dtype=np.int64),
+        unit=units.at(np.array([row[1] for row in rows], dtype=np.int64)),
+        stratum=np.array([place[row[2]] for row in rows], dtype=np.int64),
+        strata=strata,
+        inclusion=np.array([row[3] for row in rows], dtype=np.float64),
+    )
+
+
+def coded_by_hand(people: People) -> Drawn:
+    """Return the units that people coded, as if they were a sample in which each was certain."""
+    nothing = np.zeros(len(people.units), np.int64)
+    return Drawn(None, nothing, people.units, nothing, ("",), np.ones(len(people.units)))
+
+
+def load_reference(drawn: Drawn, people: People, guide: Guide) -> Reference:
+    """Return what holds for each item: the ruling, else the coding, else the mean of the codings.
+
+    See docs/decisions/0003: an open disagreement counts as the share of coders who say yes.
+    """
+    items = len(drawn.unit)
+    inside = people.rows(np.isin(people.unit, drawn.unit))
+    place = np.searchsorted(drawn.unit, inside.unit)
+    labels = np.full((items, guide.width), np.nan)
+    labels[np.searchsorted(drawn.unit, inside.units)] = _mean(*inside.counts())
+    values = np.full((items, guide.depth), np.nan)
+    for scale in range(values.shape[1]):
+        said = inside.decisions.values[:, scale]
+        given = ~np.isnan(said)
+        total = np.bincount(place[given], said[given], items).astype(np.float64)
+        often = np.bincount(place[given], minlength=items).astype(np.float64)
+        values[:, scale] = _mean(total, often)
+    categories = {
+        question.key: _shares(
+            inside.decisions.categories(question), place, (items, len(question.codes) + 1)
+        )
+        for question in guide.labelled
+        if question.kind == Kind.ONE
+    }
+    reference = Reference(labels, values, categories)
+    if drawn.sample is not None:
+        _rule(drawn, guide, reference)
+    return reference
+
+
+def _shares(category: Floats, place: Ints, shape: tuple[int, int]) -> Floats:
+    """Return the share of coders who gave each item each category, NaN where nobody did."""
+    given = ~np.isnan(category)
+    cell = place[given] * shape[1] + category[given].astype(np.int64)
+    counts = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+    return _mean(counts, np.broadcast_to(counts.sum(axis=1, keepdims=True), shape))
+
+
+def load_progress(run: Run, units: Units, machine: Decisions) -> Progress:
+    """Return where `run` stands with each unit; without work rows, coded units are done."""
+    states = (*State.values, "not coded")
+    state = np.full(len(units), len(states) - 1, np.int64)
+    for place, name in enumerate(State.values):
+        work = Work.objects.filter(run=run, state=name).values_list("segment_id")
+        state[units.at(_integers(work, 1)[:, 0])] = place
+    if not Work.objects.filter(run=run).exists():
+        coded = (machine.labels != NOT_KNOWN).any(axis=1) | ~np.isnan(machine.values).all(axis=1)
+        state[coded] = states.index(State.DONE)
+    reasons = (
+        Work.objects.filter(run=run, state__in=[State.REFUSED, State.FAILED])
+        .values_list("state", "reason")
+        .annotate(count=Count("pk"))
+        .order_by("state", "reason")
+    )
+    return Progress(state, states, tuple(reasons))
+
+
+def load_quotations(run: Run, units: Units) -> Quotations:
+    """Return how the quotations behind the marks of `run` were found, by language."""
+    found = tuple(Found.values)
+    counts = np.zeros((len(units.languages), len(found)), np.int64)
+    rows = (
+        Evidence.objects.filter(mark__coding__run=run)
+        .values_list("mark__coding__segment_id", "found")
+        .annotate(count=Count("pk"))
+        .order_by()
+    )
+    places = {name: place for place, name in enumerate(found)}
+    said = _integers(
+        ((segment, places[name], count) for segment, name, count in rows.iterator()), 3
+    )
+    np.add.at(counts, (units.language[units.at(said[:, 0])], said[:, 1]), said[:, 2])
+    bare = Mark.objects.filter(coding__run=run, evidence=None, answer=Answer.YES)
+    segments = _integers(bare.values_list("coding__segment_id"), 1)[:, 0]
+    language = units.language[units.at(segments)]
+    return Quotations(counts, found, np.bincount(language, minlength=len(units.languages)))
+
+
+class _Rows:
+    """Which row of an array belongs to a coding's key."""
+
+    def __init__(self, keys: Ints, rows: Ints) -> None:
+        order = np.argsort(keys)
+        self.keys, self.rows = keys[order], rows[order]
+
+    def __getitem__(self, keys: Ints) -> Ints:
+        return self.rows[np.searchsorted(self.keys, keys)]
+
+
+def _undecided(rows: int, guide: Guide) -> Decisions:
+    return Decisions(
+        np.full((rows, guide.width), NOT_KNOWN, np.int8), np.full((rows, guide.depth), np.nan)
+    )
+
+
+def _decide(codings: QuerySet[Coding], row_of: _Rows, guide: Guide, decisions: Decisions) -> None:
+    """Set the labels of every dimension that a coding decided to 0: none applies."""
+    # As text: few distinct lists stand in many rows, and each is read once.
+    rows = codings.annotate(decided=Cast("dimensions", TextField())).values_list("pk", "decided")
+    by_list: dict[str, list[int]] = {}
+    for pk, decided in rows.iterator(chunk_size=10_000):
+        by_list.setdefault(decided, []).append(pk)
+    for decided, keys in by_list.items():
+        at = row_of[np.array(keys, dtype=np.int64)]
+        dimensions = set(json.loads(decided))
+        for question in guide.labelled:
+            if question.key in dimensions:
+                decisions.labels[at, question.columns] = 0
+
+
+def _say(marks: QuerySet[Mark], row_of: _Rows, guide: Guide, decisions: Decisions) -> Bools:
+    """Write what the marks say into `decisions`; return where they say "unsure", rows × K."""
+    column_of = {code.id: column for column, (_, code) in enumerate(guide.codes)}
+    scale_of = {code.id: q.first for q in guide.scales for code in q.codes}
+    said = _integers(marks.values_list("coding_id", "code_id", ANSWERS), 3)
+    codes = np.array(list(column_of), dtype=np.int64)
+    said = said[np.isin(said[:, 1], codes)]
+    columns = _Rows(codes, np.arange(len(codes)))[said[:, 1]]
+    rows = row_of[said[:, 0]]
+    decisions.labels[rows, columns] = said[:, 2]
+    unsure = np.zeros(decisions.labels.shape, bool)
+    unsure[rows, columns] = said[:, 2] == NOT_KNOWN
+    given = marks.filter(code__in=list(scale_of), value__isnull=False, answer=Answer.YES)
+    values = np.fromiter(
+        given.values_list("coding_id", "code_id", "value").iterator(chunk_size=10_000),
+        dtype=[("coding", np.int64), ("code", np.int64), ("value", np.float64)],
+    )
+    for code, column in scale_of.items():
+        own = values[values["code"] == code]
+        decisions.values[row_of[own["coding"]], column] = own["value"]
+    return unsure
+
+
+def _rule(drawn: Drawn, guide: Guide, reference: Reference) -> None:
+    """Put what was ruled in the place of what was coded."""
+    column_of = {code.id: (question, at) for at, (question, code) in enumerate(guide.codes)}
+    scale_of = {code.id: q.first for q in guide.scales for code in q.codes}
+    place = {int(pk): row for row, pk in enumerate(drawn.item)}
+    ruled: dict[tuple[str, int], dict[int, bool]] = {}
+    rulings = Ruling.objects.filter(item__sample=drawn.sample).order_by("pk")
+    for item, code, applies, value in rulings.values_list("item_id", "code_id", "applies", "value"):
+        row = place[item]
+        if code in scale_of and value is not None:
+            reference.values[row, scale_of[code]] = value
+        elif code in column_of and applies is not None:
+            question, column = column_of[code]
+            reference.labels[row, column] = applies
+            if question.kind == Kind.ONE:
+                ruled.setdefault((question.key, row), {})[column - question.first] = applies
+    for question in guide.labelled:
+        for (key, row), said in ruled.items():
+            if key == question.key:
+                _rule_category(question, row, said, reference)
+
+
+def _rule_category(
+    question: Question, row: int, said: dict[int, bool], reference: Reference
+) -> None:
+    """Settle which category holds, from rulings on codes of a `one` dimension."""
+    shares = reference.categories[question.key]
+    holds = [place for place, applies in said.items() if applies]
+    settled = len(question.codes) if len(said) == len(question.codes) else None
+    if holds:  # one category was ruled to hold: so the others don't, ruled on or not
+        settled = holds[-1]
+        reference.labels[row, question.columns] = 0
+        reference.labels[row, question.first + settled] = 1
+    if settled is not None:
+        shares[row] = 0
+        shares[row, settled] = 1
+
+
+def _mean(total: Floats, count: Floats) -> Floats:
+    """Return total / count, NaN where nobody looked."""
+    mean = np.full(total.shape, np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean
+
+
+def _integers(rows: Iterable[tuple[Any, ...]] | QuerySet[Any, tuple[Any, ...]], width: int) -> Ints:
+    """Return rows of whole numbers as an array, rows × `width`, without a list between."""
+    source = rows.iterator(chunk_size=10_000) if isinstance(rows, QuerySet) else rows
+    kind = np.dtype([(str(column), np.int64) for column in range(width)])
+    read = np.fromiter(source, dtype=kind)
+    return read.view(np.int64).reshape(len(read), width)

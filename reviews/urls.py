@@ -1,0 +1,8 @@
+from django.urls import path
+
+from reviews import views
+
+urlpatterns = [
+    path("studies/<slug:slug>/review/", views.review, name="review"),
+    path("studies/<slug:slug>/review/<int:pk>/", views.review_item, name="review-item"),
+]

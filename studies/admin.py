@@ -1,0 +1,50 @@
+"""The database's own view of studies and interviews; texts are shown, never changed."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from .models import Membership, Participant, Study, Transcript
+
+
+class Memberships(admin.TabularInline):  # type: ignore[type-arg]  # not subscriptable at run time
+    model = Membership
+    extra = 0
+    autocomplete_fields = ("person",)
+
+
+@admin.register(Study)
+class StudyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    list_display = ("slug", "name", "unit", "fictional", "created_at")
+    search_fields = ("slug", "name")
+    readonly_fields = ("unit", "created_at")
+    inlines = (Memberships,)
+
+
+@admin.register(Participant)
+class ParticipantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    list_display = ("external_id", "study")
+    list_filter = ("study",)
+    search_fields = ("external_id",)
+
+
+@admin.register(Transcript)
+class TranscriptAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+    list_display = ("external_id", "study", "language", "language_source", "length")
+    list_filter = ("study", "language_source", "language")
+    search_fields = ("external_id",)
+    readonly_fields = tuple(
+        field.name
+        for field in Transcript._meta.fields
+        if field.name not in ("language", "language_source")
+    )
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Transcript]":
+        rows: QuerySet[Transcript] = super().get_queryset(request)
+        on_a_list = not (request.resolver_match and "object_id" in request.resolver_match.kwargs)
+        return rows.defer("text", "turns") if on_a_list else rows
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

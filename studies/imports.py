@@ -1,0 +1,407 @@
+"""Bring interviews into a study: parse, find the turns, tell the language, store."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from .files import Columns, Found, LeftOut, Note, Record, parse
+from .languages import UNDETERMINED, Detected, Detection, normalise
+from .models import LanguageSource, Participant, Segment, Study, Transcript, Unit
+from .problems import Problem, _
+from .turns import Turn, answers, split, with_roles, words_of
+
+BATCH = 200  # interviews stored at once, unless
+BATCH_CHARACTERS = 2_000_000  # they are long
+MOST_ROWS = 1000  # rows that the report names; all are counted
+MOST_WORDS = 1500  # characters of the participant that the language is told by
+
+Advance = Callable[[int, int | None], None]  # (interviews done, about how many there are)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the report: where, which interview, and what about it."""
+
+    source: str
+    row: int  # as a spreadsheet counts; 0 for a file as a whole
+    line: int
+    id: str
+    reason: Problem
+
+
+@dataclass(slots=True)
+class Imported:
+    """What an import did: counts of interviews, the rows left out, and remarks.
+
+    `changed` have a new text, `updated` only other attributes or another declared language.
+    `rows` and `notes` hold the first 1,000; `left_out` and `noted` count all.
+    """
+
+    created: int = 0
+    unchanged: int = 0
+    changed: int = 0
+    updated: int = 0
+    left_out: int = 0
+    unsure_language: int = 0
+    noted: int = 0
+    rows: list[Row] = field(default_factory=list)
+    notes: list[Row] = field(default_factory=list)
+
+    def leave_out(self, row: Row) -> None:
+        """Count `row` as left out and name it if there is room."""
+        self.left_out += 1
+        if len(self.rows) < MOST_ROWS:
+            self.rows.append(row)
+
+    def note(self, row: Row) -> None:
+        """Count a remark and keep it if there is room."""
+        self.noted += 1
+        if len(self.notes) < MOST_ROWS:
+            self.notes.append(row)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the study holds already under an id."""
+
+    pk: int
+    digest: str
+    language: str
+    source: str
+    participant: int
+    attributes: dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """A record with what follows from its text."""
+
+    record: Record
+    digest: str
+    turns: list[Turn]
+    segments: list[tuple[int, int, int]]
+    declared: str
+    known: _Known | None = None
+
+    @property
+    def same(self) -> bool:
+        return self.known is not None and self.known.digest == self.digest
+
+
+def import_transcripts(
+    study: Study,
+    paths: Sequence[str | Path],
+    *,
+    id_column: str = "",
+    text_column: str | Sequence[str] = "",
+    language_column: str = "",
+    attributes: str | Sequence[str] | None = None,
+    unit: str | None = None,
+    advance: Advance | None = None,
+) -> Imported:
+    """Bring the interviews in `paths` into `study` and say what became of each.
+
+    The same file again changes nothing; a text that changed is taken unless something hangs on the
+    old one. Interviews are stored a batch at a time: interrupted, the same call goes on.
+    """
+    found = parse(paths, Columns(id_column, text_column, language_column, attributes))
+    _settle_unit(study, unit)
+    imported = Imported()
+    done = 0
+    with Detection(fallback=_only_language(study)) as detection:
+        prepared = _prepared(found, study, imported)
+        looked_up = chain.from_iterable(_looked_up(study, batch) for batch in _batches(prepared))
+        told = detection.over(looked_up, _words_to_tell)
+        for batch in _batches(told, of=lambda pair: len(pair[0].record.text)):
+            _store(study, batch, imported)
+            done += len(batch)
+            if advance:
+                share = batch[-1][0].record.share
+                advance(done, max(done, round(done / share)) if share else None)
+    if advance:
+        advance(done, done)
+    return imported
+
+
+def _settle_unit(study: Study, unit: str | None) -> None:
+    """Keep `unit` as what the study codes, unless interviews were imported for another."""
+    if unit is None or unit == study.unit:
+        return
+    if unit not in Unit.values:
+        raise Problem(
+            _("“%(unit)s” is no unit of coding: choose one of %(units)s."),
+            unit=unit,
+            units=", ".join(Unit.values),
+        )
+    if study.transcripts.exists():
+        raise Problem(
+            _(
+                "In “%(study)s” the unit of coding is “%(is)s”, so nothing can be imported for the "
+                "unit “%(unit)s”: leave --unit out, or make another study."
+            ),
+            study=study.slug,
+            unit=unit,
+            **{"is": study.unit},
+        )
+    study.unit = unit
+    study.save(update_fields=["unit"])
+
+
+def _only_language(study: Study) -> str:
+    """Return the study's language if all its interviews have the same; "und" else."""
+    sure = study.transcripts.exclude(language_source=LanguageSource.UNSURE)
+    languages = list(sure.order_by().values_list("language", flat=True).distinct()[:2])
+    return languages[0] if len(languages) == 1 else UNDETERMINED
+
+
+def _prepared(found: Iterable[Found], study: Study, imported: Imported) -> Iterator[_Prepared]:
+    """Yield what can be stored; what can't, or is worth a remark, goes into the report."""
+    seen: dict[str, str] = {}
+    for one in found:
+        if isinstance(one, Note):
+            imported.note(Row(one.source, 0, 0, "", one.reason))
+            continue
+        if isinstance(one, LeftOut):
+            imported.leave_out(Row(one.source, one.row, one.line, one.id, one.reason))
+            continue
+        place = f"{one.source}:{one.row}" if one.row else one.source
+        if (first := seen.setdefault(one.id, place)) != place:
+            reason = Problem(_("The same id stands in %(place)s already."), place=first)
+            imported.leave_out(_row(one, reason))
+            continue
+        turns = one.turns if one.turns is not None else split(one.text)
+        if study.unit == Unit.INTERVIEW:
+            segments = [(1, 0, len(one.text))]
+        elif one.answers is not None:
+            segments = one.answers
+        else:
+            cut = answers(with_roles(turns, study.speaker_roles))
+            segments = [(index, start, end) for index, (start, end) in enumerate(cut, 1)]
+        if not segments:
+            reason = Problem(_("It has no words of a participant, so there is no answer to code."))
+            imported.leave_out(_row(one, reason))
+            continue
+        declared = normalise(one.language) if one.language else ""
+        if one.language and not declared:
+            one.notes.append(
+                Problem(
+                    _("The language “%(language)s” is not known; it was told from the text."),
+                    language=one.language[:60],
+                )
+            )
+        for note in one.notes:
+            imported.note(_row(one, note))
+        digest = hashlib.sha256(one.text.encode()).hexdigest()
+        yield _Prepared(one, digest, turns, segments, declared)
+
+
+def _row(record: Record, reason: Problem) -> Row:
+    return Row(record.source, record.row, record.line, record.id, reason)
+
+
+def _batches(
+    items: Iterable[Any], of: Callable[[Any], int] = lambda item: len(item.record.text)
+) -> Iterator[list[Any]]:
+    """Yield `items` in lists that are short enough to hold in memory."""
+    batch: list[Any] = []
+    characters = 0
+    for item in items:
+        batch.append(item)
+        characters += of(item)
+        if len(batch) >= BATCH or characters >= BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _looked_up(study: Study, batch: list[_Prepared]) -> list[_Prepared]:
+    """Say of each of `batch` what the study holds under its id."""
+    rows = study.transcripts.filter(
+        external_id__in=[prepared.record.id for prepared in batch]
+    ).values_list(
+        "external_id",
+        "pk",
+        "digest",
+        "language",
+        "language_source",
+        "participant_id",
+        "participant__attributes",
+    )
+    known = {row[0]: _Known(*row[1:]) for row in rows}
+    for prepared in batch:
+        prepared.known = known.get(prepared.record.id)
+    return batch
+
+
+def _words_to_tell(prepared: _Prepared) -> str | None:
+    """Return the words to tell the language by; None where it is declared, or known already."""
+    if prepared.declared or prepared.same:
+        return None
+    if prepared.known and prepared.known.source == LanguageSource.CORRECTED:
+        return None
+    text = prepared.record.text
+    words = words_of(text, prepared.turns, most=MOST_WORDS)[: 4 * MOST_WORDS]
+    return words if any(map(str.isalpha, words)) else text[: 4 * MOST_WORDS]
+
+
+Told = tuple[_Prepared, Detected | None]
+
+
+def _store(study: Study, batch: list[Told], imported: Imported) -> None:
+    """Store `batch` in one transaction, and count it once that holds."""
+    try:
+        with transaction.atomic():
+            outcome = _stored(study, batch)
+    except IntegrityError:
+        # Another import stored some of these just now: look again, and take them as they are.
+        _looked_up(study, [prepared for prepared, _detected in batch])
+        with transaction.atomic():
+            outcome = _stored(study, batch)
+    for name in ("created", "unchanged", "changed", "updated", "unsure_language"):
+        setattr(imported, name, getattr(imported, name) + getattr(outcome, name))
+    for row in outcome.rows:
+        imported.leave_out(row)
+
+
+def _stored(study: Study, batch: list[Told]) -> Imported:
+    outcome = Imported()
+    new = [told for told in batch if told[0].known is None]
+    changed = [told for told in batch if told[0].known and not told[0].same]
+    _create(study, new, outcome)
+    kept = _change(study, changed, outcome)
+    _update(study, [prepared for prepared, _detected in batch if prepared.same], kept, outcome)
+    return outcome
+
+
+def _create(study: Study, new: list[Told], outcome: Imported) -> None:
+    if not new:
+        return
+    ids = [prepared.record.id for prepared, _detected in new]
+    there = {
+        person.external_id: person for person in study.participants.filter(external_id__in=ids)
+    }
+    people = [
+        Participant(
+            study=study, external_id=prepared.record.id, attributes=prepared.record.attributes
+        )
+        for prepared, _detected in new
+        if prepared.record.id not in there
+    ]
+    there |= {person.external_id: person for person in Participant.objects.bulk_create(people)}
+    transcripts = []
+    for prepared, detected in new:
+        row = Transcript(
+            study=study,
+            participant=there[prepared.record.id],
+            external_id=prepared.record.id,
+            source_name=prepared.record.source[-300:],
+        )
+        _write_text(row, prepared)
+        _write_language(row, prepared, detected)
+        outcome.unsure_language += row.language_source == LanguageSource.UNSURE
+        transcripts.append(row)
+    Transcript.objects.bulk_create(transcripts)
+    Segment.objects.bulk_create(
+        Segment(transcript=row, index=index, start=start, end=end)
+        for row, (prepared, _detected) in zip(transcripts, new, strict=True)
+        for index, start, end in prepared.segments
+    )
+    outcome.created += len(new)
+
+
+def _change(study: Study, changed: list[Told], outcome: Imported) -> list[_Prepared]:
+    """Take the new texts of interviews that nothing hangs on; return those taken."""
+    pks = [prepared.known.pk for prepared, _detected in changed if prepared.known]
+    if not pks:
+        return []
+    used = set(study.transcripts.filter(pk__in=pks).in_use().values_list("pk", flat=True))
+    rows = {row.pk: row for row in study.transcripts.filter(pk__in=pks).defer("text", "turns")}
+    taken = []
+    segments = []
+    for prepared, detected in changed:
+        row = rows[prepared.known.pk] if prepared.known else None
+        if row is None or row.pk in used:
+            reason = Problem(
+                _(
+                    "Its text is not the one imported before, which is already coded or sampled; "
+                    "the earlier text was kept. Import the new one under another id."
+                )
+            )
+            outcome.leave_out(_row(prepared.record, reason))
+            continue
+        _write_text(row, prepared)
+        if row.language_source != LanguageSource.CORRECTED:
+            _write_language(row, prepared, detected)
+            outcome.unsure_language += row.language_source == LanguageSource.UNSURE
+        row.source_name = prepared.record.source[-300:]
+        segments += [
+            Segment(transcript=row, index=index, start=start, end=end)
+            for index, start, end in prepared.segments
+        ]
+        taken.append(prepared)
+        row.save()
+    Segment.objects.filter(transcript__in=[row.transcript_id for row in segments]).delete()
+    Segment.objects.bulk_create(segments)
+    outcome.changed += len(taken)
+    return taken
+
+
+def _update(
+    study: Study, same: list[_Prepared], changed: list[_Prepared], outcome: Imported
+) -> None:
+    """Take attributes and declared languages that are new, of texts that are not."""
+    people: list[Participant] = []
+    languages: list[Transcript] = []
+    for prepared in same + changed:
+        known = prepared.known
+        if known is None:
+            continue
+        merged = {**known.attributes, **prepared.record.attributes}
+        other_people = merged != known.attributes
+        if other_people:
+            people.append(Participant(pk=known.participant, attributes=merged))
+        other_language = (
+            prepared.same
+            and bool(prepared.declared)
+            and known.source != LanguageSource.CORRECTED
+            and (known.language, known.source) != (prepared.declared, LanguageSource.DECLARED)
+        )
+        if other_language:
+            row = Transcript(pk=known.pk)
+            _write_language(row, prepared, None)
+            languages.append(row)
+        if prepared.same:
+            outcome.updated += other_people or other_language
+            outcome.unchanged += not (other_people or other_language)
+    Participant.objects.bulk_update(people, ["attributes"], batch_size=100)
+    Transcript.objects.bulk_update(
+        languages,
+        ["language", "language_source", "language_probability", "language_votes"],
+        batch_size=100,
+    )
+
+
+def _write_text(row: Transcript, prepared: _Prepared) -> None:
+    row.text = prepared.record.text
+    row.turns = [list(turn) for turn in prepared.turns]
+    row.digest = prepared.digest
+    row.length = len(prepared.record.text)
+
+
+def _write_language(row: Transcript, prepared: _Prepared, detected: Detected | None) -> None:
+    if detected is None:
+        row.language = prepared.declared
+        row.language_source = LanguageSource.DECLARED
+        row.language_probability = None
+        row.language_votes = {}
+        return
+    row.language = detected.language
+    row.language_source = LanguageSource(detected.source)
+    row.language_probability = detected.probability
+    row.language_votes = {name: list(vote) for name, vote in detected.votes.items()}

@@ -1,0 +1,191 @@
+"""A study and its people; participants, transcripts and the segments that are coded."""
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils.translation import gettext_lazy as _
+
+
+class Unit(models.TextChoices):
+    """What one coding decides about."""
+
+    INTERVIEW = "interview", _("whole interview")
+    ANSWER = "answer", _("one answer")
+
+
+class StudyQuerySet(models.QuerySet["Study"]):
+    def of(self, person: Any) -> "StudyQuerySet":
+        """The studies that `person` may see."""
+        if not person.is_authenticated:
+            return self.none()
+        return self if person.is_superuser else self.filter(memberships__person=person).distinct()
+
+
+class Study(models.Model):
+    """One body of interviews, with the people who work on it."""
+
+    slug = models.SlugField(_("short name"), unique=True)
+    name = models.CharField(_("name"), max_length=200)
+    unit = models.CharField(_("unit"), max_length=10, choices=Unit, default=Unit.INTERVIEW)
+    fictional = models.BooleanField(_("fictional"), default=False)
+    # Speaker label -> role, as a person corrected it; wins over the role guessed at import.
+    speaker_roles = models.JSONField(_("roles of speakers"), default=dict, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    objects: ClassVar[Any] = StudyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("study")
+        verbose_name_plural = _("studies")
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.TextChoices):
+    LEAD = "lead", _("lead")
+    CODER = "coder", _("coder")
+    READER = "reader", _("reader")
+
+
+class Membership(models.Model):
+    """A person's part in a study, under the name that the study's files use for them."""
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="memberships")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
+    name = models.CharField(_("name in the study"), max_length=150)
+    role = models.CharField(_("role"), max_length=10, choices=Role)
+
+    class Meta:
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
+        constraints = [
+            models.UniqueConstraint(fields=["study", "person"], name="a_person_is_in_a_study_once"),
+            models.UniqueConstraint(
+                fields=["study", "name"], name="a_name_means_one_person_in_a_study"
+            ),
+            models.CheckConstraint(
+                condition=Q(role__in=Role.values), name="a_role_is_lead_coder_or_reader"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Participant(models.Model):
+    """Who was interviewed, with whatever attributes the file had."""
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="participants")
+    external_id = models.CharField(_("id"), max_length=200)
+    attributes = models.JSONField(_("attributes"), default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("participant")
+        verbose_name_plural = _("participants")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["study", "external_id"], name="a_participant_is_in_a_study_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class LanguageSource(models.TextChoices):
+    DECLARED = "declared", _("declared in the file")
+    DETECTED = "detected", _("detected")
+    UNSURE = "unsure", _("unsure: a person must look")
+    CORRECTED = "corrected", _("corrected by a person")
+
+
+class TranscriptQuerySet(models.QuerySet["Transcript"]):
+    def unsure(self) -> "TranscriptQuerySet":
+        """Those whose language a person must look at."""
+        return self.filter(language_source=LanguageSource.UNSURE)
+
+    def in_use(self) -> "TranscriptQuerySet":
+        """Those whose text must stay: something hangs on a segment, such as a coding or a sample.
+
+        What that may be is known to the apps above, so every relation to Segment is asked.
+        """
+        used = Q(pk__in=[])
+        for relation in Segment._meta.related_objects:
+            rows = relation.related_model._base_manager
+            used |= Q(Exists(rows.filter(**{f"{relation.field.name}__transcript": OuterRef("pk")})))
+        return self.filter(used)
+
+
+class Transcript(models.Model):
+    """One interview's text, with LF line ends and no BOM, never changed after import.
+
+    `turns` is a list of [start, end, speaker, role]: half-open code-point ranges of the words
+    spoken (the label left out), in order; role is "interviewer" or "participant" as guessed.
+    """
+
+    # text and turns stand last: SQLite then reads counts and lists without touching them.
+    study = models.ForeignKey(Study, models.CASCADE, related_name="transcripts")
+    participant = models.ForeignKey(Participant, models.CASCADE, related_name="transcripts")
+    external_id = models.CharField(_("id"), max_length=200)
+    language = models.CharField(_("language"), max_length=35, default="und")
+    language_source = models.CharField(
+        _("language is"), max_length=10, choices=LanguageSource, default=LanguageSource.UNSURE
+    )
+    language_probability = models.FloatField(_("probability of the language"), null=True)
+    # {"langdetect": ["pt", 0.99], "py3langid": ["gl", 0.61]}
+    language_votes = models.JSONField(_("votes of the detectors"), default=dict, blank=True)
+    source_name = models.CharField(_("file"), max_length=300, blank=True)
+    digest = models.CharField(_("SHA-256 of the text"), max_length=64)
+    length = models.PositiveIntegerField(_("length in code points"))
+    imported_at = models.DateTimeField(_("imported"), auto_now_add=True)
+    turns = models.JSONField(_("turns"), default=list, blank=True)
+    text = models.TextField(_("text"))
+
+    objects: ClassVar[Any] = TranscriptQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("transcript")
+        verbose_name_plural = _("transcripts")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["study", "external_id"], name="a_transcript_is_in_a_study_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(language_source__in=LanguageSource.values),
+                name="a_language_is_declared_detected_unsure_or_corrected",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["study", "language"], name="transcripts_by_language"),
+            models.Index(fields=["study", "language_source"], name="transcripts_by_source"),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class Segment(models.Model):
+    """The unit of coding: the whole interview, or one answer; a code-point range of the text."""
+
+    transcript = models.ForeignKey(Transcript, models.CASCADE, related_name="segments")
+    index = models.PositiveIntegerField(_("number"))
+    start = models.PositiveIntegerField(_("start"))
+    end = models.PositiveIntegerField(_("end"))
+
+    class Meta:
+        verbose_name = _("segment")
+        verbose_name_plural = _("segments")
+        ordering = ["transcript", "index"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["transcript", "index"], name="segments_of_a_transcript_are_numbered"
+            ),
+            models.CheckConstraint(condition=Q(end__gt=F("start")), name="a_segment_is_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transcript_id}:{self.index}"

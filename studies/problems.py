@@ -1,0 +1,35 @@
+"""A problem is one sentence for a person: what, where, and what to do.
+
+Plain Python raises it without knowing the reader's language; the door that shows it translates.
+"""
+
+from collections.abc import Callable
+
+
+def _(text: str) -> str:
+    """Mark `text` for the message catalogue and return it as it is."""
+    return text
+
+
+class Problem(Exception):
+    """Something a person did or gave that can't be taken; `text` is a message with named gaps.
+
+    >>> str(Problem(_("%(file)s has no column “%(column)s”."), file="a.csv", column="text"))
+    'a.csv has no column “text”.'
+    """
+
+    def __init__(self, text: str, **values: object) -> None:
+        super().__init__(text, values)
+        self.text = text
+        self.values = values
+
+    def sentence(self, gettext: Callable[[str], str] = str) -> str:
+        """Return the sentence in the language that `gettext` translates to."""
+        values = {
+            name: value.sentence(gettext) if isinstance(value, Problem) else value
+            for name, value in self.values.items()
+        }
+        return gettext(self.text) % values if values else gettext(self.text)
+
+    def __str__(self) -> str:
+        return self.sentence()

@@ -1,0 +1,147 @@
+"""Pages of a study's interviews: the list, one interview, and who speaks in them."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from studies.access import role_of, study_or_404
+from studies.models import LanguageSource, Role, Study
+from studies.problems import Problem
+from studies.problems import _ as mark
+from studies.transcripts import correct_language, correct_roles, speakers
+from studies.turns import with_roles
+
+ROWS = 50
+READERS = (Role.LEAD, Role.READER)
+
+
+@require_safe
+def studies(request: HttpRequest) -> HttpResponse:
+    """The studies that are open to this person."""
+    mine = Study.objects.of(request.user).annotate(interviews=Count("transcripts", distinct=True))
+    return render(request, "studies/studies.html", {"studies": mine})
+
+
+@require_safe
+def transcripts(request: HttpRequest, slug: str) -> HttpResponse:
+    """The list of interviews, by language and by how sure the language is."""
+    study = study_or_404(request.user, slug, *READERS)
+    # PostgreSQL takes no NUL, not even to look for it.
+    asked = {
+        key: request.GET.get(key, "").replace("\x00", "") for key in ("language", "source", "id")
+    }
+    rows = study.transcripts.order_by("pk")
+    if asked["language"]:
+        rows = rows.filter(language=asked["language"])
+    if asked["source"]:
+        rows = rows.filter(language_source=asked["source"])
+    if asked["id"]:
+        rows = rows.filter(external_id__contains=asked["id"])
+    page = Paginator(rows.select_related("participant").defer("text", "turns"), ROWS).get_page(
+        request.GET.get("page")
+    )
+    languages = study.transcripts.order_by("language").values_list("language").annotate(Count("pk"))
+    return render(
+        request,
+        "studies/transcripts.html",
+        {
+            "study": study,
+            "role": role_of(request.user, study),
+            "page": page,
+            "languages": languages,
+            "sources": LanguageSource.choices,
+            "asked": asked,
+            "unsure": study.transcripts.filter(language_source=LanguageSource.UNSURE).count(),
+        },
+    )
+
+
+@require_safe
+def transcript(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """One interview, turn by turn."""
+    study = study_or_404(request.user, slug, *READERS)
+    row = get_object_or_404(study.transcripts.select_related("participant"), pk=pk)
+    turns = [
+        {"speaker": speaker, "role": role, "words": row.text[start:end]}
+        for start, end, speaker, role in with_roles(row.turns, study.speaker_roles)
+    ]
+    return render(
+        request,
+        "studies/transcript.html",
+        {
+            "study": study,
+            "role": role_of(request.user, study),
+            "transcript": row,
+            "turns": turns,
+            "before": study.transcripts.filter(pk__lt=pk).order_by("-pk").values("pk").first(),
+            "after": study.transcripts.filter(pk__gt=pk).order_by("pk").values("pk").first(),
+        },
+    )
+
+
+@require_POST
+def language(request: HttpRequest, slug: str) -> HttpResponse:
+    """Correct the language of the chosen interviews."""
+    study = study_or_404(request.user, slug, Role.LEAD)
+    chosen = study.transcripts.filter(pk__in=whole_numbers(request.POST.getlist("transcript")))
+    try:
+        if not chosen.exists():
+            raise Problem(mark("Choose the interviews first whose language you correct."))
+        corrected = correct_language(chosen, request.POST.get("language", ""))
+    except Problem as problem:
+        messages.error(request, problem.sentence(_))
+    else:
+        messages.success(
+            request,
+            ngettext(
+                "The language of %(count)d interview is corrected.",
+                "The language of %(count)d interviews is corrected.",
+                corrected,
+            )
+            % {"count": corrected},
+        )
+    return back(request, "transcripts", study)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def speakers_page(request: HttpRequest, slug: str) -> HttpResponse:
+    """Who speaks in the study's interviews; a lead corrects the roles of all at once."""
+    study = study_or_404(request.user, slug, *READERS)
+    role = role_of(request.user, study)
+    if request.method == "POST":
+        study_or_404(request.user, slug, Role.LEAD)
+        shown = zip(
+            *(request.POST.getlist(name) for name in ("label", "was", "role")), strict=False
+        )
+        # Only what was changed: a speaker whose part differs between interviews may stay so.
+        roles = {label: role for label, was, role in shown if role and role != was}
+        try:
+            correct_roles(study, roles)
+        except Problem as problem:
+            messages.error(request, problem.sentence(_))
+        else:
+            messages.success(request, _("The roles are saved for the whole study."))
+        return redirect("speakers", study.slug)
+    return render(
+        request,
+        "studies/speakers.html",
+        {"study": study, "role": role, "speakers": speakers(study)},
+    )
+
+
+def whole_numbers(texts: list[str]) -> list[int]:
+    return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19]
+
+
+def back(request: HttpRequest, name: str, study: Study, **more: Any) -> HttpResponseRedirect:
+    """Go back to where the form was, if that was a page of this study."""
+    home = redirect(name, study.slug, **more)
+    asked = request.POST.get("next", "")
+    return HttpResponseRedirect(asked) if asked.startswith(home.url) else home

@@ -1,0 +1,328 @@
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests.factories import make_revision, make_segment, make_study
+from tests.simulator.server import Running
+
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
+MANAGE = [sys.executable, str(ROOT / "manage.py")]
+MAKE = """
+import django
+django.setup()
+from django.core.management import call_command
+from tests.factories import make_revision, make_segment, make_study
+call_command("migrate", verbosity=0)
+study = make_study("hopes")
+make_revision(study)
+for number in range({count}):
+    make_segment(f"I hope for number {{number}} of my wishes.", study)
+"""
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    call_command("code", *arguments, "--json")
+    said: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return said
+
+
+@pytest.mark.django_db
+def test_the_command_codes_a_study_and_says_what_it_did(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study = make_study("hopes")
+    make_revision(study)
+    make_segment("I hope for rain.", study)
+    make_segment("Natumaini.", study, language="sw")
+    said = run(capsys, "hopes")
+    assert said["coder"] == "embedded"
+    assert said["segments"]["done"] == 1
+    assert said["refused"] == {"language not covered": {"sw": 1}}
+    assert said["evidence"]["missing"] == 0
+    assert said["cost"] == 0
+    assert run(capsys, "hopes")["run"] == said["run"]
+    call_command("code", "hopes")
+    shown = capsys.readouterr().out
+    assert "language not covered: sw 1" in shown
+
+
+@pytest.mark.django_db
+def test_claude_says_its_price_first_and_what_it_cost_after(
+    simulator: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = make_study("hopes")
+    make_revision(study)
+    for number in range(5):
+        make_segment(f"I hope for {number}.", study)
+    planned = run(capsys, "hopes", "--coder", "claude", "--estimate")
+    assert planned["estimate"]["segments"] == 5
+    assert simulator.ledger["requests"] == 0
+    said = run(capsys, "hopes", "--coder", "claude", "--yes", "--threads", "2", "--budget", "1.5")
+    assert said["budget"] == 1.5
+    assert said["segments"]["done"] == 5
+    assert Decimal(str(said["cost"])) == Decimal(simulator.ledger["total"])
+    assert said["estimate"]["usd"] == pytest.approx(said["cost"], rel=0.6)
+    call_command("code", "hopes", "--coder", "claude")
+    assert "USD" in capsys.readouterr().out
+    assert simulator.ledger["requests"] == 5
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing"], "nothing"),
+        (["hopes", "--budget", "much"], "“much” is no budget"),
+        (["hopes", "--budget", "-1"], "is no budget"),
+        (["hopes", "--threads", "9999"], "threads are a number"),
+        (["hopes", "--coder", "claude", "--model", "gpt"], "no price for the model"),
+        (["hopes", "--coder", "claude"], "no key for Claude"),
+        (["hopes", "--batch"], "Only Claude codes in batches"),
+        (["hopes", "--cancel"], "give it with --batch"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_gets_one_sentence(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    study = make_study("hopes")
+    make_revision(study)
+    make_segment("I hope.", study)
+    with pytest.raises(CommandError) as caught:
+        call_command("code", *arguments)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.django_db
+def test_a_run_that_has_to_stop_says_why_and_fails(simulator: Running) -> None:
+    simulator.faults({"every": 1, "fault": "402"})
+    study = make_study("hopes")
+    make_revision(study)
+    make_segment("I hope.", study)
+    with pytest.raises(CommandError, match="The run stopped: The account has reached a limit"):
+        call_command("code", "hopes", "--coder", "claude", "--yes")
+
+
+class Place:
+    """A database file of its own with a study of `count` segments, and real processes on it."""
+
+    def __init__(self, folder: Path, simulator: Running, count: int) -> None:
+        self.path = folder / "own.sqlite3"
+        self.environment = {
+            **os.environ,
+            "DATABASE_URL": f"sqlite:///{self.path}",
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "CONCORD_SECRET_KEY": "tests-only",
+            "ANTHROPIC_BASE_URL": simulator.url,
+            "ANTHROPIC_API_KEY": "test-key",
+        }
+        subprocess.run(  # noqa: S603  this Python, with words of ours
+            [sys.executable, "-c", MAKE.format(count=count)],
+            env=self.environment,
+            cwd=ROOT,
+            check=True,
+            timeout=60,
+        )
+
+    def begin(self, *more: str) -> "subprocess.Popen[str]":
+        more = more or ("--threads", "4")
+        return subprocess.Popen(  # noqa: S603  this Python, with words of ours
+            [*MANAGE, "code", "hopes", "--coder", "claude", "--yes", *more, "--json"],
+            env=self.environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, query: str) -> list[Any]:
+        with closing(sqlite3.connect(self.path, timeout=30)) as database:
+            return database.execute(query).fetchall()
+
+
+def wait_for(simulator: Running, requests: int, process: "subprocess.Popen[str]") -> None:
+    end = time.monotonic() + 60
+    while simulator.service.books.requests < requests and process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_killed_in_the_middle_and_started_again_nothing_is_lost_or_done_twice(
+    simulator: Running, tmp_path: Path
+) -> None:
+    count, kills = 120, 2
+    simulator.service.configure(latency=0.03)
+    simulator.words({"topics/hope": ["hope"]})
+    place = Place(tmp_path, simulator, count)
+    chance = random.Random(11)  # noqa: S311  when to kill is no secret
+    for _kill in range(kills):
+        process = place.begin()
+        wait_for(simulator, simulator.service.books.requests + chance.randint(5, 35), process)
+        time.sleep(chance.random() / 20)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    process = place.begin()
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    said = json.loads(out)
+
+    assert place.ask("select state, count(*) from coding_work group by state") == [("done", count)]
+    assert place.ask("select count(*), count(distinct segment_id) from coding_coding") == [
+        (count, count)
+    ]
+    assert place.ask("select count(*), count(distinct coding_id) from coding_mark") == [
+        (count, count)
+    ]
+    ledger = simulator.ledger
+    # What was on its way at a kill was asked again, and nothing else: 4 threads and 4 waiting.
+    assert count <= ledger["requests"] <= count + kills * 8
+    assert place.ask("select count(*) from coding_attempt")[0][0] >= ledger["requests"]
+    open_rows = place.ask("select count(*) from coding_attempt where outcome = 'sent'")[0][0]
+    assert said["maybe_billed"]["requests"] == open_rows <= kills * 8
+    charged = Decimal(ledger["total"])
+    booked = Decimal(str(said["cost"]))
+    assert booked <= charged <= booked + Decimal(str(said["maybe_billed"]["at_most"]))
+    settled = place.ask("select request_id from coding_attempt where outcome = 'ok'")
+    paid = {entry["request_id"]: Decimal(entry["cost"]) for entry in ledger["entries"]}
+    assert len(settled) == len(set(settled)) == count
+    assert abs(booked - sum((paid[row[0]] for row in settled), Decimal(0))) < Decimal("1e-9")
+
+    before = ledger["requests"]
+    again = place.begin()
+    out, _errors = again.communicate(timeout=60)
+    assert again.returncode == 0
+    assert simulator.ledger["requests"] == before
+    assert json.loads(out)["segments"]["done"] == count
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "polite kill"])
+def test_stopped_politely_it_gives_its_work_back_and_knows_every_cent(
+    simulator: Running, tmp_path: Path, sent: signal.Signals
+) -> None:
+    simulator.service.configure(latency=0.03)
+    place = Place(tmp_path, simulator, 150)
+    process = place.begin()
+    wait_for(simulator, 20, process)
+    process.send_signal(sent)
+    _out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on where it was" in errors
+    states = dict(place.ask("select state, count(*) from coding_work group by state"))
+    assert states.keys() == {"done", "pending"}
+    assert place.ask("select count(*) from coding_attempt where outcome = 'sent'") == [(0,)]
+    costs = place.ask("select sum(cost) from coding_attempt where input_tokens is not null")
+    assert costs[0][0] == pytest.approx(float(simulator.ledger["total"]))
+
+
+@pytest.mark.django_db
+def test_in_batches_it_costs_half_and_says_so_first(
+    simulator: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = make_study("hopes")
+    make_revision(study)
+    for number in range(4):
+        make_segment(f"I hope for {number}.", study)
+    simulator.service.configure(batch_polls=0)
+    call_command("code", "hopes", "--coder", "claude", "--batch", "--estimate")
+    assert "in batches would cost about" in " ".join(capsys.readouterr().out.split())
+    said = run(capsys, "hopes", "--coder", "claude", "--batch", "--yes")
+    assert said["segments"]["done"] == 4
+    assert said["batches"] == {"open": 0, "requests": 0}
+    assert abs(Decimal(str(said["cost"])) - Decimal(simulator.ledger["total"])) < Decimal("1e-8")
+    assert said["estimate"]["usd_batch"] == said["estimate"]["usd"] / 2
+    call_command("code", "hopes", "--coder", "claude", "--batch")
+    assert simulator.ledger["requests"] == 4
+
+
+def wait_until(process: "subprocess.Popen[str]", done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not done() and process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_ctrl_c_leaves_the_batch_running_and_the_same_command_fetches_it(
+    simulator: Running, tmp_path: Path
+) -> None:
+    place = Place(tmp_path, simulator, 20)
+    simulator.service.configure(batch_polls=10**9)
+    process = place.begin("--batch")
+    running = "select count(*) from coding_batch where state = 'running'"
+    wait_until(process, lambda: place.ask(running) == [(1,)])
+    process.send_signal(signal.SIGINT)
+    _out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    said = " ".join(errors.split())
+    assert "20 segments are with the service and go on there" in said
+    simulator.service.configure(batch_polls=0)
+    process = place.begin("--batch")
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert json.loads(out)["segments"]["done"] == 20
+    assert simulator.ledger["requests"] == 20
+
+
+def test_killed_at_any_point_of_a_batch_nothing_is_lost_sent_or_booked_twice(
+    simulator: Running, tmp_path: Path
+) -> None:
+    count = 400
+    place = Place(tmp_path, simulator, count)
+    simulator.service.configure(batch_polls=0)
+    simulator.words({"topics/hope": ["hope"]})
+    batches = simulator.service.batches
+    states = "select count(*) from coding_batch where state = 'running'"
+    done = "select count(*) from coding_work where state = 'done'"
+    moments: list[Callable[[], bool]] = [
+        # The batch is at the service, and nobody may have heard of it yet.
+        lambda: batches.calls.get("create", 0) == 1,
+        lambda: place.ask(states) == [(1,)] or batches.calls.get("results", 0) > 0,
+        lambda: place.ask(done)[0][0] > 50,
+        lambda: place.ask(done)[0][0] > 250,
+    ]
+    for moment in moments:
+        process = place.begin("--batch")
+        wait_until(process, moment)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process = place.begin("--batch")
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    said = json.loads(out)
+    assert said["segments"]["done"] == count
+    assert place.ask("select count(*), count(distinct segment_id) from coding_coding") == [
+        (count, count)
+    ]
+    assert place.ask("select count(*), count(distinct coding_id) from coding_mark") == [
+        (count, count)
+    ]
+    ledger = simulator.ledger
+    assert ledger["requests"] == ledger["billed"] == count
+    assert said["requests"] == count
+    assert said["maybe_billed"]["requests"] == 0
+    settled = place.ask("select request_id from coding_attempt where outcome = 'ok'")
+    assert len(settled) == len(set(settled)) == count
+    assert abs(Decimal(str(said["cost"])) - Decimal(ledger["total"])) < Decimal("1e-6")
+
+    process = place.begin("--batch")
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert simulator.ledger["requests"] == count

@@ -1,0 +1,120 @@
+"""Real workers on real brokers, where those answer on their standard ports."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu import Connection, Queue
+
+from tests.coding.management.test_code import MANAGE, Place
+from tests.simulator.server import Running
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BROKERS = {
+    "redis": ("redis://127.0.0.1:6379/0", 6379, "redis"),
+    "rabbitmq": ("amqp://guest:guest@127.0.0.1:5672//", 5672, "amqp"),
+}
+
+
+def answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+@contextmanager
+def process(place: Place, *words: str) -> "Iterator[subprocess.Popen[bytes]]":
+    """Run Celery with `words` in a process group of its own, gone at the end."""
+    command = [sys.executable, "-m", "celery", "-A", "config", *words]
+    with (place.path.parent / f"{words[0]}.log").open("ab") as log:
+        begun = subprocess.Popen(  # noqa: S603  this Python, with words of ours
+            command,
+            env=place.environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        yield begun
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(begun.pid, signal.SIGKILL)
+        begun.wait(30)
+
+
+def wait_until(place: Place, query: str, least: int) -> None:
+    end = time.monotonic() + 240  # a busy machine is slow, a lost message is for ever
+    while place.ask(query)[0][0] < least:
+        logs = "".join(path.read_text() for path in place.path.parent.glob("*.log"))
+        assert time.monotonic() < end, logs
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("broker", sorted(BROKERS))
+def test_a_lost_message_and_a_killed_worker_lose_nothing(
+    broker: str, simulator: Running, tmp_path: Path
+) -> None:
+    address, port, package = BROKERS[broker]
+    if not answers(port):
+        pytest.skip(f"{broker} does not answer on port {port}")
+    if find_spec(package) is None:
+        pytest.skip(f"the Python package {package} is not installed")
+    count, queue = 200, f"concord-test-{uuid.uuid4().hex}"
+    simulator.service.configure(latency=0.5)
+    place = Place(tmp_path, simulator, count)
+    place.environment |= {
+        "CONCORD_BROKER": address,
+        "CONCORD_QUEUE": queue,
+        "CONCORD_SWEEP": "1",
+        "CONCORD_DATA": str(tmp_path),
+    }
+    command = [*MANAGE, "code", "hopes", "--coder", "claude", "--yes", "--queue", "--json"]
+    with Connection(address) as connection, ExitStack() as stack:
+        channel: Any = connection.channel()
+        bound = Queue(queue, routing_key=queue, channel=channel)
+        said = subprocess.run(  # noqa: S603  this Python, with words of ours
+            command, env=place.environment, cwd=ROOT, check=True, capture_output=True, timeout=60
+        )
+        assert json.loads(said.stdout)["segments"]["pending"] == count
+        assert bound.purge() == 1  # the broker forgets what it was told
+        worker = ("worker", "-P", "threads", "-c", "2", "-l", "warning", "--without-gossip")
+        stack.enter_context(process(place, "beat", "-l", "warning"))
+        done = "select count(*) from coding_work where state = 'done'"
+        with process(place, *worker) as first:
+            wait_until(place, done, 40)
+            os.killpg(first.pid, signal.SIGKILL)
+            first.wait(30)
+        assert place.ask(done)[0][0] < count
+        stack.enter_context(process(place, *worker))
+        wait_until(place, "select count(*) from coding_run where finished_at is not null", 1)
+        stack.close()
+        bound.delete()
+        if broker == "redis":  # which keeps the names of queues that are gone
+            channel.client.delete(*channel.client.keys(f"*{queue}*"))
+
+    assert place.ask("select state, count(*) from coding_work group by state") == [("done", count)]
+    assert place.ask("select count(*), count(distinct segment_id) from coding_coding") == [
+        (count, count)
+    ]
+    settled = place.ask("select request_id from coding_attempt where outcome = 'ok'")
+    assert len(settled) == len(set(settled)) == count
+    paid = {entry["request_id"]: Decimal(entry["cost"]) for entry in simulator.ledger["entries"]}
+    booked = place.ask("select sum(cost) from coding_attempt where outcome = 'ok'")[0][0]
+    assert booked == pytest.approx(float(sum(paid[row[0]] for row in settled)))
+    lost = place.ask("select count(*) from coding_attempt where outcome = 'sent'")[0][0]
+    assert simulator.ledger["requests"] <= count + lost
+    assert lost <= 2 * 64  # threads and what waits for them, of each loop that was at it

@@ -1,0 +1,15 @@
+"""Fixtures that more than one folder needs."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.utils import translation
+
+
+@pytest.fixture(autouse=True)
+def interface_language() -> Iterator[None]:
+    """A request leaves its language active in the thread; no test begins with another's."""
+    translation.activate(settings.LANGUAGE_CODE)
+    yield
+    translation.activate(settings.LANGUAGE_CODE)

@@ -1,0 +1,45 @@
+import pytest
+from django.test import Client
+
+from studies.models import Role
+from tests.factories import (
+    make_coding,
+    make_person,
+    make_revision,
+    make_run,
+    make_sample,
+    make_segment,
+    make_study,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_new_study_says_that_interviews_come_first(client: Client) -> None:
+    study = make_study("new")
+    client.force_login(make_person(study=study, role=Role.LEAD))
+    page = client.get("/studies/new/").content.decode()
+    assert "manage.py import_transcripts new" in page
+
+
+def test_the_next_step_is_the_first_that_is_not_done(client: Client) -> None:
+    study = make_study("next")
+    segment = make_segment("text", study)
+    run = make_run(make_revision(study))
+    make_coding(segment, run.revision, run=run)
+    client.force_login(make_person(study=study, role=Role.LEAD))
+    assert "manage.py draw_sample next" in client.get("/studies/next/").content.decode()
+    make_sample(run, [segment])
+    assert "0 of 1 reviewed" in client.get("/studies/next/").content.decode()
+
+
+def test_a_coder_is_led_to_the_review(client: Client) -> None:
+    study = make_study("coder")
+    client.force_login(make_person(study=study, role=Role.CODER))
+    assert client.get("/studies/coder/").headers["Location"] == "/studies/coder/review/"
+
+
+def test_a_fictional_study_says_so(client: Client) -> None:
+    study = make_study("made-up", fictional=True)
+    client.force_login(make_person(study=study, role=Role.LEAD))
+    assert "fictional" in client.get("/studies/made-up/").content.decode()

@@ -1,0 +1,299 @@
+"""The review page: for its coder only, blind, and safe against two clicks and the back button."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from codebooks.models import Code
+from coding.models import Coding, Evidence, Mark
+from reviews.models import Assignment, Sample
+from reviews.sampling import draw_sample
+from studies.models import Role, Study
+from tests.factories import (
+    make_coding,
+    make_person,
+    make_revision,
+    make_run,
+    make_segment,
+    make_study,
+)
+
+pytestmark = pytest.mark.django_db
+
+TEXT = "Trust? نعم 🙂 it helps <b>me</b>"
+TURNS = [[0, 6, "Interviewer", "interviewer"], [7, len(TEXT), "Ana", "participant"]]
+HELPS = TEXT.index("it helps"), TEXT.index("it helps") + len("it helps")
+COMPLETE = {
+    "code:topics:hope": "yes",
+    "passages:topics:hope": f"{HELPS[0]}-{HELPS[1]}",
+    "code:topics:worry": "no",
+    "one:stance": "for",
+    "value:trust": "70",
+    "note": "clear",
+}
+
+
+def make_sample(count: int = 2, coders: tuple[str, ...] = ("mara",)) -> Sample:
+    study = make_study()
+    revision = make_revision(study, one=("for", "against"), scale=(0, 100))
+    run = make_run(revision, name="telling machine")
+    for number in range(count):
+        segment = make_segment(TEXT, study, external_id=f"t{number}", language="ar", turns=TURNS)
+        coding = make_coding(segment, revision, run=run, values={"trust": 33.125})
+        mark = Mark.objects.create(
+            coding=coding,
+            code=Code.objects.get(key="hope", dimension__revision=revision),
+            confidence=0.8675309,
+            rationale="telling rationale",
+        )
+        Evidence.objects.create(mark=mark, quote="telling quote", found="missing")
+    return draw_sample(study, size=count, strata=["label"], coders=coders, seed=1)
+
+
+def sign_in(name: str) -> Client:
+    client = Client()
+    client.force_login(
+        User.objects.get(username=name), backend="django.contrib.auth.backends.ModelBackend"
+    )
+    return client
+
+
+def address(sample: Sample) -> str:
+    return reverse("review", args=[sample.study.slug])
+
+
+def opened(client: Client, sample: Sample) -> str:
+    """Return the address of the item that the review leads to."""
+    url: str = client.get(address(sample)).headers["Location"]
+    return url
+
+
+def test_whoever_is_not_signed_in_is_led_to_the_sign_in() -> None:
+    answer = Client().get(address(make_sample()))
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith(reverse("login"))
+
+
+def test_strangers_are_told_that_there_is_no_such_study() -> None:
+    sample = make_sample()
+    item = reverse("review-item", args=[sample.study.slug, Assignment.objects.first().pk])  # type: ignore[union-attr]
+    make_person("stranger", make_study())
+    stranger = sign_in("stranger")
+    assert stranger.get(address(sample)).status_code == 404
+    assert stranger.get(item).status_code == 404
+    assert stranger.post(item, COMPLETE).status_code == 404
+    assert not Coding.objects.by_people().exists()
+
+
+def test_nobody_opens_what_somebody_else_is_asked() -> None:
+    sample = make_sample(coders=("mara", "tomas"))
+    theirs = Assignment.objects.filter(person__username="tomas").first()
+    assert theirs is not None
+    item = reverse("review-item", args=[sample.study.slug, theirs.pk])
+    make_person("lead", sample.study, Role.LEAD)
+    for name in ("mara", "lead"):
+        assert sign_in(name).get(item).status_code == 404
+        assert sign_in(name).post(item, COMPLETE).status_code == 404
+    elsewhere = reverse("review-item", args=[make_study().slug, theirs.pk])
+    assert sign_in("tomas").get(elsewhere).status_code == 404
+
+
+def test_a_coder_gets_the_interview_with_its_language_and_direction() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    page = mara.get(opened(mara, sample)).content.decode()
+    assert f'lang="ar" dir="auto" data-start="{TURNS[1][0]}" data-evidence' in page
+    assert f'lang="ar" dir="auto" data-start="{TURNS[0][0]}">' in page  # no evidence here
+    assert "نعم 🙂 it helps &lt;b&gt;me&lt;/b&gt;" in page
+    assert 'value="unsure"' in page
+    assert "1 of 2" in page
+    assert "Blind" in page
+
+
+def test_nothing_of_the_machine_or_of_others_is_in_the_bytes() -> None:
+    sample = make_sample(coders=("mara", "tomas"))
+    other = make_person("telling-other", sample.study)
+    for item in sample.items.all():
+        Assignment.objects.get_or_create(item=item, person=User.objects.get(username="mara"))
+        coding = make_coding(item.segment, sample.revision, person=other, values={"trust": 66.625})
+        coding.note = "telling note"
+        coding.save()
+    mara = sign_in("mara")
+    answer = mara.get(opened(mara, sample))
+    sent = (answer.content + str(answer.headers).encode()).decode()
+    for telling in ("telling", "8675309", "33.125", "66.625", "common", "rare"):
+        assert telling not in sent
+    assert " checked" not in sent
+
+
+def test_an_answer_is_kept_and_the_next_interview_comes() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    first = opened(mara, sample)
+    answer = mara.post(first, COMPLETE)
+    assert answer.headers["Location"] == address(sample)
+    assert opened(mara, sample) != first
+    coding = Coding.objects.by_people().get()
+    assert coding.dimensions == ["topics", "stance", "trust"]
+    assert coding.note == "clear"
+    evidence = Evidence.objects.get(mark__coding=coding)
+    assert TEXT[evidence.start : evidence.end] == "it helps"
+    assert "2 of 2" in mara.get(opened(mara, sample)).content.decode()
+
+
+def test_two_clicks_are_one_answer() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    first = opened(mara, sample)
+    for _ in range(2):
+        assert mara.post(first, COMPLETE).status_code == 302
+    assert Coding.objects.by_people().count() == 1
+    assert Mark.objects.filter(coding__person__isnull=False).count() == 3
+    assert Assignment.objects.filter(answered_at=None).count() == 1
+
+
+def test_going_back_shows_ones_own_answer_and_saving_changes_it() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    first = opened(mara, sample)
+    mara.post(first, COMPLETE)
+    answer = mara.get(first)
+    page = answer.content.decode()
+    assert "no-store" in answer.headers["Cache-Control"]
+    assert 'name="code:topics:hope" value="yes" checked' in page
+    assert 'name="code:topics:worry" value="no" checked' in page
+    assert f'name="passages:topics:hope" value="{HELPS[0]}-{HELPS[1]}"' in page
+    assert 'name="one:stance" value="for" checked' in page
+    assert 'value="70"' in page
+    assert ">clear</textarea>" in page
+    mara.post(first, {**COMPLETE, "one:stance": "", "none:trust": "1"})
+    coding = Coding.objects.by_people().get()
+    assert list(coding.marks.values_list("code__key", flat=True)) == ["hope"]
+    page = mara.get(first).content.decode()
+    assert 'name="one:stance" value="" checked' in page
+    assert 'name="none:trust" value="1" checked' in page
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"code:topics:worry": ""}, "“Topics” has codes without an answer yet: Worry"),
+        ({"one:stance": None}, "“Stance” has no answer yet"),
+        ({"one:stance": "sideways"}, "“Stance” has no code “sideways”"),
+        ({"value:trust": "101"}, "“Trust” takes a value from 0 to 100"),
+        ({"value:trust": "much"}, "“Trust” takes a value from 0 to 100"),
+        ({"value:trust": ""}, "“Trust” has no answer yet"),
+        ({"passages:topics:hope": "0-6"}, "is not within one turn of the participant"),
+        ({"passages:topics:hope": "7-99999999"}, "is not within one turn of the participant"),
+        ({"code:topics:hope": "perhaps"}, "takes yes, no or unsure"),
+    ],
+)
+def test_a_mistake_is_said_and_nothing_entered_is_lost(
+    change: dict[str, str | None], sentence: str
+) -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    form = {key: value for key, value in {**COMPLETE, **change}.items() if value is not None}
+    answer = mara.post(opened(mara, sample), form)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert sentence in page
+    assert ">clear</textarea>" in page
+    assert not Coding.objects.by_people().exists()
+
+
+def test_what_is_not_answered_can_be_no_at_once_or_left_out() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    mara.post(
+        opened(mara, sample),
+        {"rest:topics": "no", "code:topics:worry": "unsure", "left:stance": "1", "none:trust": "1"},
+    )
+    coding = Coding.objects.by_people().get()
+    assert coding.dimensions == ["topics", "trust"]
+    assert list(coding.marks.values_list("code__key", "answer")) == [("worry", "unsure")]
+
+
+def test_evidence_of_a_code_that_does_not_apply_is_let_go() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    mara.post(opened(mara, sample), {**COMPLETE, "code:topics:hope": "no"})
+    assert not Evidence.objects.filter(mark__coding__person__isnull=False).exists()
+
+
+def test_skipping_asks_for_a_reason() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    first = opened(mara, sample)
+    assert mara.post(first, {"skip": "1", "why": " "}).status_code == 422
+    assert mara.post(first, {"skip": "1", "why": "\x00"}).status_code == 422
+    assert mara.post(first, {"skip": "1", "why": "un\x00readable"}).status_code == 302
+    assert Assignment.objects.get(skipped_because="unreadable").coding is None
+    assert opened(mara, sample) != first
+
+
+def test_the_end_says_so_and_leads_back_to_ones_answers() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    items = []
+    for _ in range(2):
+        items.append(opened(mara, sample))
+        mara.post(items[-1], COMPLETE)
+    page = mara.get(address(sample)).content.decode()
+    assert "Nothing is left for you to code" in page
+    for item in items:
+        assert item in page
+
+
+def test_leads_and_readers_see_how_far_it_is_and_are_asked_nothing() -> None:
+    sample = make_sample(coders=())
+    for name, role in (("lead", Role.LEAD), ("reader", Role.READER)):
+        make_person(name, sample.study, role)
+        answer = sign_in(name).get(address(sample))
+        assert answer.status_code == 200
+        assert "of 2 segments coded" in answer.content.decode()
+    assert not Assignment.objects.exists()
+
+
+def test_a_lead_reads_why_interviews_were_skipped() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    for _ in range(2):
+        mara.post(opened(mara, sample), {"skip": "1", "why": "I know <b>her</b>"})
+    make_person("lead", sample.study, Role.LEAD)
+    page = sign_in("lead").get(address(sample)).content.decode()
+    assert '<bdi>I know &lt;b&gt;her&lt;/b&gt;</bdi></th><td class="number">2</td>' in page
+    assert "I know" not in mara.get(address(sample)).content.decode()
+
+
+def test_without_a_sample_the_page_says_what_to_do() -> None:
+    study: Study = make_study()
+    make_person("lead", study, Role.LEAD)
+    make_person("coder", study)
+    url = reverse("review", args=[study.slug])
+    assert f"draw_sample {study.slug}" in sign_in("lead").get(url).content.decode()
+    assert "No interviews wait" in sign_in("coder").get(url).content.decode()
+
+
+def test_the_page_needs_no_script_or_style_from_elsewhere() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    answer = mara.get(opened(mara, sample))
+    page = answer.content.decode()
+    assert "<script>" not in page
+    assert "onclick" not in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+
+
+def test_the_page_takes_few_queries(django_assert_max_num_queries: Any) -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    url = opened(mara, sample)
+    with django_assert_max_num_queries(20):
+        mara.get(url)
+    with django_assert_max_num_queries(40):
+        mara.post(url, COMPLETE)
