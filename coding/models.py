@@ -28,12 +28,17 @@ class Run(models.Model):
     prompt_digest = models.CharField(_("SHA-256 of the prompt"), max_length=64, blank=True)
     parameters = models.JSONField(_("parameters"), default=dict, blank=True)
     budget = models.DecimalField(
-        _("budget in USD"), max_digits=15, decimal_places=9, null=True, blank=True
+        _("budget in USD"), max_digits=16, decimal_places=10, null=True, blank=True
     )
     # What the ledger's rows cost so far, with the most that open ones can cost: never over budget.
     committed = models.DecimalField(
-        _("committed in USD"), max_digits=15, decimal_places=9, default=0, editable=False
+        _("committed in USD"), max_digits=16, decimal_places=10, default=0, editable=False
     )
+    # The same coder asked again about a share of the segments: does it agree with itself?
+    replicate_of = models.ForeignKey(
+        "self", models.CASCADE, null=True, blank=True, related_name="replicates"
+    )
+    replicate = models.PositiveSmallIntegerField(_("replicate"), default=0)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     # Why the run does not go on by itself (a spent budget, a refused key); empty while it may.
@@ -51,9 +56,13 @@ class Run(models.Model):
             ),
             # Asking for the same again is going on with the run there is.
             models.UniqueConstraint(
-                fields=["study", "revision", "coder", "model", "prompt_digest"],
+                fields=["study", "revision", "coder", "model", "prompt_digest", "replicate"],
                 condition=~Q(prompt_digest=""),
                 name="the_same_run_is_started_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(replicate=0) ^ Q(replicate_of__isnull=False),
+                name="a_replicate_has_a_number_and_a_run",
             ),
         ]
 
@@ -192,7 +201,7 @@ class Attempt(models.Model):
     output_tokens = models.PositiveIntegerField(_("output tokens"), null=True)
     cache_read_tokens = models.PositiveIntegerField(_("tokens read from the cache"), null=True)
     cache_write_tokens = models.PositiveIntegerField(_("tokens written to the cache"), null=True)
-    cost = models.DecimalField(_("cost in USD"), max_digits=15, decimal_places=9, default=0)
+    cost = models.DecimalField(_("cost in USD"), max_digits=16, decimal_places=10, default=0)
     error = models.TextField(_("error"), blank=True)
     # The answer as it came, zlib-compressed: there is no seed any more, so this is the record.
     answer = models.BinaryField(_("answer"), null=True)
@@ -220,6 +229,8 @@ class Allowance(models.Model):
     """
 
     service = models.CharField(_("address"), max_length=200, blank=True)
+    # A digest that tells one key from another without telling the key.
+    account = models.CharField(_("account"), max_length=16, blank=True)
     model = models.CharField(_("model"), max_length=200)
     requests = models.PositiveBigIntegerField(_("requests a minute"), null=True)
     input = models.PositiveBigIntegerField(_("input tokens a minute"), null=True)
@@ -236,7 +247,8 @@ class Allowance(models.Model):
         verbose_name_plural = _("allowances")
         constraints = [
             models.UniqueConstraint(
-                fields=["service", "model"], name="a_service_has_one_allowance_for_a_model"
+                fields=["service", "account", "model"],
+                name="an_account_has_one_allowance_for_a_model",
             )
         ]
 
@@ -244,10 +256,18 @@ class Allowance(models.Model):
         return f"{self.service} {self.model}"
 
 
+class CodingKind(models.TextChoices):
+    """How a person came to a coding; only blind ones enter an estimate."""
+
+    BLIND = "blind", _("blind")
+    ASSISTED = "assisted", _("assisted: after the machine’s answer was shown")
+    TRAINING = "training", _("training")
+
+
 class CodingQuerySet(models.QuerySet["Coding"]):
     def by_people(self) -> "CodingQuerySet":
-        """Codings that people made."""
-        return self.filter(person__isnull=False)
+        """Codings that people made without having seen another's: the only human evidence."""
+        return self.filter(person__isnull=False, kind=CodingKind.BLIND)
 
 
 class Coding(models.Model):
@@ -263,7 +283,9 @@ class Coding(models.Model):
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="codings"
     )
+    kind = models.CharField(_("kind"), max_length=8, choices=CodingKind, default=CodingKind.BLIND)
     dimensions = models.JSONField(_("dimensions decided"), default=list)
+    confidence = models.PositiveSmallIntegerField(_("confidence"), null=True, blank=True)
     note = models.TextField(_("note"), blank=True)
     created_at = models.DateTimeField(_("coded"), auto_now_add=True)
 
@@ -278,7 +300,16 @@ class Coding(models.Model):
             ),
             models.UniqueConstraint(fields=["run", "segment"], name="a_run_codes_a_segment_once"),
             models.UniqueConstraint(
-                fields=["person", "segment", "revision"], name="a_person_codes_a_segment_once"
+                fields=["person", "segment", "revision", "kind"],
+                name="a_person_codes_a_segment_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="blind") | Q(kind__in=CodingKind.values, person__isnull=False),
+                name="only_people_are_assisted_or_trained",
+            ),
+            models.CheckConstraint(
+                condition=Q(confidence=None) | Q(confidence__gte=1, confidence__lte=3),
+                name="confidence_in_a_coding_is_1_to_3",
             ),
         ]
 
@@ -339,6 +370,8 @@ class Evidence(models.Model):
     start = models.PositiveIntegerField(_("start"), null=True, blank=True)
     end = models.PositiveIntegerField(_("end"), null=True, blank=True)
     found = models.CharField(_("found"), max_length=11, choices=Found)
+    # A machine's or a person's rendering of the passage for readers, never evidence itself.
+    translation = models.TextField(_("translation"), blank=True)
 
     class Meta:
         verbose_name = _("evidence")

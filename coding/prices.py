@@ -14,7 +14,7 @@ from studies.problems import Problem, _
 TABLE = Path(__file__).with_name("prices.toml")
 MILLION = Decimal(1_000_000)
 # The ledger's column keeps nine places: the cheapest token there is, in a batch, fits exactly.
-PLACES = Decimal("0.000000001")
+PLACES = Decimal("0.0000000001")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Price:
         """Return what `usage` costs.
 
         >>> price("claude-haiku-5-5").cost(Usage(input=2_600, output=300, cache_read=3_000))
-        Decimal('0.000440000')
+        Decimal('0.0004400000')
         """
         total = usage.input + usage.cache_read + usage.cache_write
         if self.long and self.long_from is not None and total > self.long_from:
@@ -54,7 +54,7 @@ class Price:
         """Return what the same costs in a batch.
 
         >>> price("claude-haiku-5-5").in_batch().cost(Usage(input=1_000_000))
-        Decimal('0.250000000')
+        Decimal('0.2500000000')
         """
         return replace(
             self,

@@ -63,7 +63,7 @@ def studies(request: Request) -> Response:
 def run_progress(request: Request, slug: str) -> Response:
     """How far the latest run is: segments by state, tokens, cost, evidence."""
     study = seen_by(request, slug)
-    run = study.runs.order_by("-pk").first()
+    run = study.runs.filter(replicate=0).order_by("-pk").first()
     if run is None:
         raise Http404
     return Response(progress(run))

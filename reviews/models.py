@@ -10,6 +10,13 @@ from coding.models import Coding, Run
 from studies.models import Segment, Study
 
 
+class Purpose(models.TextChoices):
+    """What a sample is for; only a review enters an estimate."""
+
+    REVIEW = "review", _("review")
+    TRAINING = "training", _("training")
+
+
 class Sample(models.Model):
     """A probability sample of a study's segments, from which it can be drawn again bit for bit.
 
@@ -19,6 +26,11 @@ class Sample(models.Model):
     study = models.ForeignKey(Study, models.CASCADE, related_name="samples")
     revision = models.ForeignKey(Revision, models.PROTECT, related_name="samples")
     run = models.ForeignKey(Run, models.PROTECT, null=True, blank=True, related_name="samples")
+    purpose = models.CharField(_("purpose"), max_length=8, choices=Purpose, default=Purpose.REVIEW)
+    # The earlier round that this one adds to.
+    continues = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="later_rounds"
+    )
     design = models.JSONField(_("design"))
     seed = models.BigIntegerField(_("seed"))
     frame_digest = models.CharField(_("SHA-256 of the frame"), max_length=64)
@@ -28,6 +40,11 @@ class Sample(models.Model):
         verbose_name = _("sample")
         verbose_name_plural = _("samples")
         ordering = ["study", "pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(purpose__in=Purpose.values), name="a_sample_is_for_review_or_training"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.study_id}: {self.created_at:%Y-%m-%d}"
@@ -43,6 +60,8 @@ class Item(models.Model):
     stratum = models.CharField(_("stratum"), max_length=200)
     inclusion = models.FloatField(_("inclusion probability"))
     coders_wanted = models.PositiveSmallIntegerField(_("coders wanted"), default=1)
+    # Drawn with the sample: after their blind answer its coders see the machine's and look again.
+    assisted = models.BooleanField(_("assisted after the blind answer"), default=False)
 
     class Meta:
         verbose_name = _("item")
@@ -70,7 +89,21 @@ class Assignment(models.Model):
     coding = models.ForeignKey(
         Coding, models.SET_NULL, null=True, blank=True, related_name="assignments"
     )
+    # The second look, where the item's policy allows one.
+    assisted = models.ForeignKey(
+        Coding, models.SET_NULL, null=True, blank=True, related_name="assisted_assignments"
+    )
     skipped_because = models.TextField(_("skipped because"), blank=True)
+    flagged_because = models.TextField(_("flagged because"), blank=True)
+    # What is entered and not sent, and how often it was saved: a stale tab writes over nothing.
+    draft = models.JSONField(_("draft"), null=True, blank=True)
+    version = models.PositiveIntegerField(_("version"), default=0)
+    # Names the answer in the client that sent it: sent twice, it is kept once.
+    client_id = models.UUIDField(_("client id"), null=True, blank=True)
+    # Until when the seat is kept for a person who has not answered; no end where it has their name.
+    held_until = models.DateTimeField(_("held until"), null=True, blank=True)
+    shown_at = models.DateTimeField(_("first shown"), null=True, blank=True)
+    seconds = models.PositiveIntegerField(_("seconds at work"), null=True, blank=True)
     assigned_at = models.DateTimeField(_("assigned"), auto_now_add=True)
     answered_at = models.DateTimeField(_("answered"), null=True, blank=True)
 

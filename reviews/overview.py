@@ -11,9 +11,10 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from codebooks.models import Code, Revision
-from coding.models import State, Work
+from coding.models import CodingKind, State, Work
 from reviews.models import Assignment
 from reviews.reviewing import progress
+from reviews.sampling import current_sample
 from studies.access import role_of, study_or_404
 from studies.models import LanguageSource, Role, Segment, Study
 
@@ -95,7 +96,7 @@ def codebook_step(study: Study) -> Step:
 
 
 def coding_step(study: Study) -> Step:
-    run = study.runs.order_by("-pk").first()
+    run = study.runs.filter(replicate=0).order_by("-pk").first()
     states = dict(
         Work.objects.filter(run=run).values_list("state").annotate(Count("pk")) if run else []
     )
@@ -122,11 +123,11 @@ def coding_step(study: Study) -> Step:
 
 
 def review_steps(study: Study) -> list[Step]:
-    sample = study.samples.order_by("-pk").first()
+    sample = current_sample(study)
     asked = progress(sample) if sample else None
     answered = Assignment.objects.filter(item__sample=sample, coding__isnull=False)
     reviewed = answered.values("item").distinct().count() if sample else 0
-    by_people = Q(codings__person__isnull=False)
+    by_people = Q(codings__person__isnull=False, codings__kind=CodingKind.BLIND)
     double = (
         Segment.objects.filter(transcript__study=study)
         .annotate(people=Count("codings", filter=by_people))

@@ -17,7 +17,7 @@ from django.db.models import Count, Max, QuerySet, Sum, TextField
 from django.db.models.functions import Cast, Length
 
 from codebooks.models import Revision
-from coding.models import CoderKind, Coding, Mark, Run, State, Work
+from coding.models import CoderKind, Coding, CodingKind, Mark, Run, State, Work
 from reviews.agreement import HUMANS, MACHINE, AgreementRow, agreement_rows
 from reviews.models import Assignment, Item, Ruling, Sample
 from reviews.prevalence import Areas, PrevalenceRow, Strata, design_strata, prevalence_rows
@@ -286,6 +286,7 @@ def fingerprint(
     human = Coding.objects.by_people().filter(revision=revision, segment__transcript__study=study)
     marks = Mark.objects.filter(
         coding__person__isnull=False,
+        coding__kind=CodingKind.BLIND,
         coding__revision=revision,
         coding__segment__transcript__study=study,
     )
@@ -338,7 +339,7 @@ def _run(study: Study, run: Run | int | None) -> Run | None:
     if isinstance(run, Run):
         return run
     if run is None:
-        return latest_run(study) or study.runs.order_by("-pk").first()
+        return latest_run(study) or study.runs.filter(replicate=0).order_by("-pk").first()
     found = study.runs.filter(pk=run).first()
     if found is None:
         raise Problem(

@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from codebooks.models import Code, Dimension, Kind, Revision, Wording
-from coding.models import Answer, Coding, Evidence, Found, Mark
+from coding.models import Answer, Coding, CodingKind, Evidence, Found, Mark
 from reviews.models import Assignment, Item, Sample
 from reviews.sampling import current_sample
 from studies.access import role_of
@@ -287,6 +287,7 @@ def answer(assignment: Assignment, answers: Answers) -> Coding:
             person_id=assignment.person_id,
             segment_id=item.segment_id,
             revision_id=item.sample.revision_id,
+            kind=CodingKind.BLIND,
         )
         if created or not assignment.coding_id or own_answers(assignment) != answers:
             if not created and item.rulings.exists():

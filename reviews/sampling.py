@@ -20,7 +20,7 @@ from django.db.models import Count, Min
 from codebooks.models import Kind, Revision
 from codebooks.revisions import current_revision, freeze
 from coding.models import Answer, Coding, Mark, Run
-from reviews.models import Assignment, Item, Sample
+from reviews.models import Assignment, Item, Purpose, Sample
 from reviews.stats.designs import allocate, assign, draw, error_spread, inclusion
 from studies.models import Segment, Study
 from studies.people import coder_named
@@ -84,7 +84,7 @@ class Machine:
 
 def current_sample(study: Study) -> Sample | None:
     """Return the sample that reviewers of `study` work on: the one drawn last."""
-    return Sample.objects.filter(study=study).order_by("-pk").first()
+    return study.samples.filter(purpose=Purpose.REVIEW).order_by("-pk").first()
 
 
 def draw_sample(
@@ -214,7 +214,12 @@ def join_codings(sample: Sample) -> int:
 def latest_run(study: Study) -> Run | None:
     """Return the latest run of `study` that has coded anything."""
     return next(
-        (run for run in study.runs.order_by("-pk").iterator() if run.codings.exists()), None
+        (
+            run
+            for run in study.runs.filter(replicate=0).order_by("-pk").iterator()
+            if run.codings.exists()
+        ),
+        None,
     )
 
 

@@ -18,7 +18,7 @@ from django.db.models.functions import Cast
 from numpy.typing import NDArray
 
 from codebooks.models import Code, Kind, Revision
-from coding.models import Answer, Coding, Evidence, Found, Mark, Run, State, Work
+from coding.models import Answer, Coding, CodingKind, Evidence, Found, Mark, Run, State, Work
 from reviews.models import Item, Ruling, Sample
 from studies.models import Membership, Participant, Segment, Study
 
@@ -367,6 +367,7 @@ def load_people(study: Study, revision: Revision, units: Units, guide: Guide) ->
     _decide(codings, row_of, guide, decisions)
     marks = Mark.objects.filter(
         coding__person__isnull=False,
+        coding__kind=CodingKind.BLIND,
         coding__revision=revision,
         coding__segment__transcript__study=study,
     )

@@ -32,6 +32,10 @@ class Study(models.Model):
     fictional = models.BooleanField(_("fictional"), default=False)
     # Speaker label -> role, as a person corrected it; wins over the role guessed at import.
     speaker_roles = models.JSONField(_("roles of speakers"), default=dict, blank=True)
+    # Whether a coder who says yes must point at words that say so.
+    evidence_required = models.BooleanField(_("a yes needs evidence"), default=False)
+    # Who agreed to be quoted: {"attribute": "consent", "values": ["yes"]}; empty means nobody did.
+    quotable = models.JSONField(_("who may be quoted"), default=dict, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects: ClassVar[Any] = StudyQuerySet.as_manager()
@@ -58,6 +62,10 @@ class Membership(models.Model):
     person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
     name = models.CharField(_("name in the study"), max_length=150)
     role = models.CharField(_("role"), max_length=10, choices=Role)
+    # The languages they code in; empty means every language.
+    reads = models.JSONField(_("reads"), default=list, blank=True)
+    # Their own keys on the review page: {"submit": "Enter", "flag": "KeyG"}.
+    keys = models.JSONField(_("keys"), default=dict, blank=True)
 
     class Meta:
         verbose_name = _("membership")
@@ -74,6 +82,72 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Invitation(models.Model):
+    """A link by which one person joins a study in one role; only a digest of it is kept."""
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="invitations")
+    name = models.CharField(_("name in the study"), max_length=150)
+    role = models.CharField(_("role"), max_length=10, choices=Role)
+    reads = models.JSONField(_("reads"), default=list, blank=True)
+    digest = models.CharField(_("SHA-256 of the link"), max_length=64, unique=True)
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="invitations_made"
+    )
+    made_at = models.DateTimeField(_("made"), auto_now_add=True)
+    ends_at = models.DateTimeField(_("ends"))
+    withdrawn_at = models.DateTimeField(_("withdrawn"), null=True, blank=True)
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="invitations_accepted",
+    )
+    accepted_at = models.DateTimeField(_("accepted"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        ordering = ["study", "pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(role__in=Role.values), name="an_invitation_is_to_a_known_role"
+            ),
+            models.CheckConstraint(
+                condition=Q(accepted_at=None) | Q(withdrawn_at=None),
+                name="an_invitation_is_accepted_or_withdrawn",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.role}"
+
+
+class Event(models.Model):
+    """Who did what in a study, when, and how it stood before and after; never changed."""
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="events")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="events"
+    )
+    # As they were called then; a person who leaves stays readable.
+    name = models.CharField(_("name in the study"), max_length=150, blank=True)
+    at = models.DateTimeField(_("at"), auto_now_add=True)
+    action = models.CharField(_("action"), max_length=50)
+    subject = models.CharField(_("subject"), max_length=300, blank=True)
+    before = models.JSONField(_("before"), null=True, blank=True)
+    after = models.JSONField(_("after"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        ordering = ["study", "pk"]
+        indexes = [models.Index(fields=["study", "-id"], name="events_newest_first")]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.subject}"
 
 
 class Participant(models.Model):

@@ -32,7 +32,20 @@ def postgres_answers() -> bool:
 
 
 def pytest(name: str, *more: str, **environment: str) -> None:
-    run(name, str(BIN / "python"), "-m", "pytest", "-q", "-n", "auto", *more, **environment)
+    # One order for everybody's check; a bare `pytest` shuffles anew, to find what leans on order.
+    shuffled = ("-p", "randomly", "--randomly-seed", "80508")
+    run(
+        name,
+        str(BIN / "python"),
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "auto",
+        *shuffled,
+        *more,
+        **environment,
+    )
 
 
 def main() -> None:
