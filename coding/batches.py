@@ -390,7 +390,7 @@ class Courier:
 
     def money_left(self) -> Decimal | None:
         """Return what may still be set aside, in USD; None where there is no budget."""
-        row = Run.objects.only("budget", "committed").get(pk=self.run.pk)
+        row = Run.objects.only("budget", "committed").get(pk=leases.purse(self.run))
         return None if row.budget is None else row.budget - row.committed
 
     def caching_pays(self) -> bool:

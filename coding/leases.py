@@ -228,6 +228,11 @@ def next_due(run: Run) -> datetime | None:
     return min((when for when in (first, end) if when), default=None)
 
 
+def purse(run: Run) -> int:
+    """Return the key of the run whose budget pays for `run`: replicates share that of theirs."""
+    return run.replicate_of_id or run.pk
+
+
 def begin(
     run: Run, owner: str, asked: Sequence[tuple[Piece, Decimal]], model: str
 ) -> list[Piece] | None:
@@ -239,7 +244,8 @@ def begin(
     total = sum((most for _piece, most in asked), Decimal(0))
     with transaction.atomic():
         affordable = Q(budget=None) | Q(budget__gte=F("committed") + total)
-        if not Run.objects.filter(affordable, pk=run.pk).update(committed=F("committed") + total):
+        paying = Run.objects.filter(pk=purse(run))
+        if not paying.filter(affordable).update(committed=F("committed") + total):
             return None
         held = set(
             Work.objects.select_for_update()
@@ -248,7 +254,7 @@ def begin(
         )
         lost = sum((most for piece, most in asked if piece.work not in held), Decimal(0))
         if lost:
-            Run.objects.filter(pk=run.pk).update(committed=F("committed") - lost)
+            paying.update(committed=F("committed") - lost)
         Work.objects.filter(pk__in=held).update(attempts=F("attempts") + 1)
         sent = [(piece, most) for piece, most in asked if piece.work in held]
         for piece, most in sent:
@@ -381,7 +387,7 @@ def book(run: Run, answers: Sequence[Answer], price: Price | None, now: datetime
             "cost",
         ],
     )
-    Run.objects.filter(pk=run.pk).update(committed=F("committed") - freed)
+    Run.objects.filter(pk=purse(run)).update(committed=F("committed") - freed)
 
 
 def outcome_of(reply: Reply) -> Outcome:

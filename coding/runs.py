@@ -94,7 +94,8 @@ def start_run(
             _("There is no coder called “%(coder)s”: it is claude or embedded."), coder=coder
         )
     same = {"study": study, "revision": revision, "coder": coder, "model": model}
-    if coder == CoderKind.CLAUDE and not Run.objects.filter(**same, prompt_digest=digest).exists():
+    known = Run.objects.filter(**same, prompt_digest=digest, replicate=0)
+    if coder == CoderKind.CLAUDE and not known.exists():
         # Without a key there is nothing to begin, and no empty run is left behind.
         client(base_url or None).close()
     with transaction.atomic():
@@ -102,6 +103,7 @@ def start_run(
         run, _created = Run.objects.get_or_create(
             **same,
             prompt_digest=digest,
+            replicate=0,
             defaults={"name": f"{coder} · {model}"[:200], "parameters": parameters},
         )
         if run.stopped_because == CANCELED:
@@ -265,7 +267,8 @@ def coder_for(run: Run, *, base_url: str = "") -> Coder:
 
         count = run.parameters.get("learned_from", 0)
         examples = reviewed(run.revision, MOST_EXAMPLES)[:count] if count else ()
-        return EmbeddedCoder(words, examples, background_of(run, words))
+        # A replicate goes by what its run kept: it is the same coder asked again.
+        return EmbeddedCoder(words, examples, background_of(run.replicate_of or run, words))
     raise Problem(_("“%(run)s” was coded elsewhere and can't be gone on with."), run=run.name)
 
 
@@ -325,7 +328,9 @@ def estimate(study: Study, model: str = "", *, base_url: str = "") -> Estimate:
     prompt = write(guide(current_revision(study)))
     rate = price(model)
     segments = Segment.objects.filter(transcript__study=study)
-    same_run = Q(work__run__model=model, work__run__prompt_digest=prompt.digest)
+    same_run = Q(
+        work__run__model=model, work__run__prompt_digest=prompt.digest, work__run__replicate=0
+    )
     ended = segments.filter(same_run, work__state__in=[State.DONE, State.REFUSED, State.FAILED])
     keys = list(
         segments.exclude(pk__in=ended.values("pk")).order_by("pk").values_list("pk", flat=True)
@@ -386,10 +391,11 @@ def progress(run: Run) -> dict[str, Any]:
 
     `segments` by state, `finished`, `stopped` (why, or empty), `tokens`, `cost` (booked, USD),
     `maybe_billed` (requests whose answer was lost: how many, and the most they can have cost),
-    `batches` (open: sent and not settled, of how many requests), `budget`, `cache_hits` (share of
-    the cached prompt's tokens that were read, not written).
+    `batches` (open: sent and not settled, of how many requests), `budget` (shared with replicates),
+    `cache_hits` (share of the cached prompt's tokens that were read, not written).
     """
     run.refresh_from_db()
+    budget = Run.objects.values_list("budget", flat=True).get(pk=leases.purse(run))
     states = dict(
         Work.objects.filter(run=run).order_by().values_list("state").annotate(Count("pk"))
     )
@@ -430,7 +436,7 @@ def progress(run: Run) -> dict[str, Any]:
         "cost": float(sums["booked"] or 0),
         "batches": {"open": waiting["open"], "requests": waiting["requests"] or 0},
         "maybe_billed": {"requests": sums["lost"], "at_most": float(sums["lost_cost"] or 0)},
-        "budget": None if run.budget is None else float(run.budget),
+        "budget": None if budget is None else float(budget),
     }
 
 

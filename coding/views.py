@@ -22,7 +22,8 @@ def coding(request: HttpRequest, slug: str) -> HttpResponse:
     study = study_or_404(request.user, slug, Role.LEAD, Role.READER)
     runs = list(study.runs.order_by("-pk"))
     asked = request.GET.get("run", "")
-    run = next((run for run in runs if str(run.pk) == asked), runs[0] if runs else None)
+    latest = next((run for run in runs if not run.replicate), None)
+    run = next((run for run in runs if str(run.pk) == asked), latest)
     return render(
         request,
         "coding/coding.html",

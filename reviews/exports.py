@@ -211,7 +211,7 @@ def export(
 ) -> dict[str, int]:
     """Write the study's codings to `path` in the format of its ending; return how many rows.
 
-    All runs and all people who coded with the revision in use are in it. A run has rows for every
+    All runs (no replicates) and all people who coded with the revision in use are in it. A run has rows for every
     segment, a person for the segments that they coded or were asked about; `applies` is empty where
     nobody looked, where the coder failed and where a person was unsure. Of several passages the
     first in the text is given. `advance` is told how many segments are done, as they are.
@@ -247,7 +247,9 @@ class Tidy:
         self.study = study
         self.revision: Revision = revision_in_use(study)
         self.sample: Sample | None = current_sample(study)
-        self.runs = dict(study.runs.filter(revision=self.revision).values_list("pk", "name"))
+        # A replicate is the same coder asked again, and no coder of its own.
+        runs = study.runs.filter(revision=self.revision, replicate=0)
+        self.runs = dict(runs.values_list("pk", "name"))
         often = Counter(self.runs.values())
         self.runs = {
             pk: f"{name} ({pk})" if often[name] > 1 else name

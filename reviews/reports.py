@@ -340,13 +340,16 @@ def _run(study: Study, run: Run | int | None) -> Run | None:
         return run
     if run is None:
         return latest_run(study) or study.runs.filter(replicate=0).order_by("-pk").first()
-    found = study.runs.filter(pk=run).first()
+    found = study.runs.filter(pk=run, replicate=0).first()
     if found is None:
         raise Problem(
             _("The study “%(study)s” has no run %(run)d: its runs are %(runs)s."),
             study=study.slug,
             run=run,
-            runs=", ".join(str(pk) for pk in study.runs.values_list("pk", flat=True)) or "–",
+            runs=", ".join(
+                str(pk) for pk in study.runs.filter(replicate=0).values_list("pk", flat=True)
+            )
+            or "–",
         )
     return found
 

@@ -24,8 +24,11 @@ class Command(BaseCommand):
 
     def work(self, **options: Any) -> dict[str, Any]:
         study = study_named(options["study"])
-        asked = study.runs.order_by("-pk")
-        run = (asked.filter(pk=options["run"]) if options["run"] else asked).first()
+        if options["run"]:
+            asked = study.runs.filter(pk=options["run"])
+        else:
+            asked = study.runs.filter(replicate=0).order_by("-pk")
+        run = asked.first()
         if run is None:
             raise Problem(mark("“%(study)s” has no such run."), study=study.slug)
         tell(run, options["what"])
