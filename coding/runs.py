@@ -316,9 +316,12 @@ class Estimate:
     counted_by: str
 
 
-def estimate(study: Study, model: str = "", *, base_url: str = "") -> Estimate:
+def estimate(
+    study: Study, model: str = "", *, base_url: str = "", again: Sequence[int] = ()
+) -> Estimate:
     """Return what it would cost to have `model` code what it has not coded in `study` yet.
 
+    `again` are segments, by their keys, that replicates are to code: each as often as it is named.
     Tokens are counted by the service on a sample; where it can't be asked they are guessed from
     the length. Nothing is sent that costs money.
     """
@@ -335,6 +338,7 @@ def estimate(study: Study, model: str = "", *, base_url: str = "") -> Estimate:
     keys = list(
         segments.exclude(pk__in=ended.values("pk")).order_by("pk").values_list("pk", flat=True)
     )
+    keys += again
     step = max(1, len(keys) // SAMPLE)
     chosen = segments.filter(pk__in=keys[::step][:SAMPLE]).select_related("transcript")
     sample = [leases.passage_of(segment, study.speaker_roles) for segment in chosen]

@@ -10,15 +10,20 @@ from django.utils.translation import gettext, ngettext
 from rich.console import Console
 from rich.table import Table
 
+from codebooks.revisions import current_revision
 from coding.batches import batch_loop
-from coding.coders.claude import ClaudeCoder
-from coding.leases import ask_again
+from coding.coders import Coder
+from coding.coders.claude import MODEL, ClaudeCoder
+from coding.leases import OPEN, ask_again
 from coding.loop import BUDGET_SPENT, work_loop
 from coding.models import CoderKind, Run, State
-from coding.runs import amount, coder_for, estimate, findings, progress, start_run
+from coding.prompts import write
+from coding.replicates import start_replicates, still_to_repeat
+from coding.runs import amount, coder_for, estimate, findings, guide, progress, start_run
 from coding.tasks import wake
 from config.commands import Command as BaseCommand
 from config.commands import progress as progress_bar
+from studies.models import Study
 from studies.people import study_named
 from studies.problems import Problem
 from studies.problems import _ as mark
@@ -71,6 +76,21 @@ class Command(BaseCommand):
             action="store_true",
             help=gettext("only say what Claude would cost; nothing is sent that costs money"),
         )
+        parser.add_argument(
+            "--replicates",
+            type=int,
+            metavar="K",
+            help=gettext("code a random share K times in all: does the coder agree with itself?"),
+        )
+        parser.add_argument(
+            "--share",
+            type=float,
+            metavar="S",
+            help=gettext("with --replicates: the share of the segments, 0.1 unless given"),
+        )
+        parser.add_argument(
+            "--seed", type=int, help=gettext("with --replicates: made up if not given")
+        )
 
     def work(self, **options: Any) -> dict[str, Any]:
         study = study_named(options["study"])
@@ -84,9 +104,13 @@ class Command(BaseCommand):
             raise Problem(mark("--cancel stops batches: give it with --batch."))
         if batch and options["queue"]:
             raise Problem(mark("Batches need no workers: leave out --queue."))
+        times = options["replicates"]
+        if times is None and (options["share"] is not None or options["seed"] is not None):
+            raise Problem(mark("--share and --seed say what to code again: add --replicates K."))
         told = Console(stderr=True, highlight=False)
         if options["estimate"]:
-            planned = estimate(study, options["model"], base_url=options["base_url"])
+            again = self.to_repeat(study, options) if times is not None else []
+            planned = estimate(study, options["model"], base_url=options["base_url"], again=again)
             return {"study": study.slug, "estimate": said(planned, batch=batch)}
         if options["queue"] and not settings.CELERY_BROKER_URL:
             raise Problem(mark("There are no workers: set CONCORD_BROKER, or leave out --queue."))
@@ -98,32 +122,60 @@ class Command(BaseCommand):
             budget=limit,
             base_url=options["base_url"],
         )
+        runs = [run]
+        if times is not None:
+            runs += start_replicates(run, times, share=options["share"], seed=options["seed"])
         if options["again_failed"]:
-            ask_again(run)
-        before = progress(run)
-        if before["segments"]["ended"] < before["segments"]["total"]:
+            for each in runs:
+                ask_again(each)
+        if left := [each for each in runs if open_work(each)]:
             with closing(coder_for(run)) as coder:
                 if coder.remote:
                     where = run.parameters.get("base_url", "")
-                    planned = estimate(study, run.model, base_url=where)
+                    again = [
+                        segment for each in left if each.replicate for segment in open_work(each)
+                    ]
+                    planned = estimate(study, run.model, base_url=where, again=again)
                     result["estimate"] = said(planned, batch=batch)
                     if not stop:
                         told.print(cost_sentence(result["estimate"]))
                     if not (options["yes"] or stop) and sys.stdin.isatty() and not agreed(told):
                         raise Problem(mark("Nothing was sent."))
-                if options["queue"]:
-                    wake(run)
-                elif isinstance(coder, ClaudeCoder) and batch:
-                    self.batches(run, coder, before, cancel=stop)
-                else:
-                    self.go(run, coder, options["threads"], before)
+                # One after the other: what the run itself needs is coded before anything again.
+                for each in left:
+                    self.bring_on(each, coder, options)
+                    each.refresh_from_db()
+                    if each.stopped_because:
+                        break
         stands = progress(run)
+        repeats = [progress(each) for each in runs[1:]]
+        stands["stopped"] = next(
+            (one["stopped"] for one in (stands, *repeats) if one["stopped"]), ""
+        )
         if stands["stopped"] and stands["stopped"] != BUDGET_SPENT:
             raise Problem(
                 mark("The run stopped: %(why)s The same command goes on where it was."),
                 why=gettext(stands["stopped"]),
             )
-        return {**result, **stands, **findings(run)}
+        return {**result, **stands, **findings(run), "replicates": repeats}
+
+    def to_repeat(self, study: Study, options: dict[str, Any]) -> list[int]:
+        """Return the segments that replicates would have to code, before anything is made."""
+        model = options["model"] or MODEL
+        digest = write(guide(current_revision(study))).digest
+        run = study.runs.filter(
+            coder=CoderKind.CLAUDE, model=model, prompt_digest=digest, replicate=0
+        ).first()
+        return still_to_repeat(study, run, options["replicates"], options["share"], options["seed"])
+
+    def bring_on(self, run: Run, coder: Coder, options: dict[str, Any]) -> None:
+        """Have `coder` do what is left of `run`, or tell the workers to."""
+        if options["queue"]:
+            wake(run)
+        elif isinstance(coder, ClaudeCoder) and options["batch"]:
+            self.batches(run, coder, progress(run), cancel=options["cancel"])
+        else:
+            self.go(run, coder, options["threads"], progress(run))
 
     def batches(
         self, run: Run, coder: ClaudeCoder, before: dict[str, Any], *, cancel: bool
@@ -183,7 +235,18 @@ class Command(BaseCommand):
             most = result["maybe_billed"]["at_most"]
             table.add_row(gettext("maybe billed"), f"{lost} ({most:.4f} USD)")
         console.print(table)
-        if waiting := result["batches"]["requests"]:
+        for again in result["replicates"]:
+            console.print(
+                ngettext(
+                    "%(name)s: %(ended)d of %(total)d segment coded again.",
+                    "%(name)s: %(ended)d of %(total)d segments coded again.",
+                    again["segments"]["total"],
+                )
+                % {"name": again["name"], **again["segments"]},
+                markup=False,
+                highlight=False,
+            )
+        if waiting := sum(each["batches"]["requests"] for each in (result, *result["replicates"])):
             console.print(
                 ngettext(
                     "%(count)s segment is with the service: --batch fetches the answer.",
@@ -199,6 +262,12 @@ class Command(BaseCommand):
                 % {"why": gettext(result["stopped"])},
                 markup=False,
             )
+
+
+def open_work(run: Run) -> list[int]:
+    """Return the segments of `run` that have not ended, by their keys."""
+    left = run.work.filter(state__in=OPEN).order_by("segment_id")
+    return list(left.values_list("segment_id", flat=True))
 
 
 def said(made: Any, *, batch: bool = False) -> dict[str, Any]:
