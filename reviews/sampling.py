@@ -8,21 +8,24 @@ arguments and seed give the same sample everywhere.
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Count, Min
+from django.db.models import Count, F, Min, OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from codebooks.models import Kind, Revision
 from codebooks.revisions import current_revision, freeze
 from coding.models import Answer, Coding, Mark, Run
 from reviews.models import Assignment, Item, Purpose, Sample
-from reviews.stats.designs import allocate, assign, draw, error_spread, inclusion
-from studies.models import Segment, Study
+from reviews.stats.arrays import Bools
+from reviews.stats.designs import allocate, assign, choose, draw, error_spread, inclusion, seats
+from studies.audit import Action, record
+from studies.models import Membership, Segment, Study
 from studies.people import coder_named
 from studies.problems import Problem, _
 
@@ -34,6 +37,7 @@ LEAST_ERROR, MOST_ERROR = 0.02, 0.5
 LARGEST_SEED = 2**63 - 1
 KEY_LENGTH = 200
 BATCH = 2000
+NAMED = 5  # so many interviews are named in a sentence
 
 
 @dataclass(frozen=True)
@@ -87,25 +91,38 @@ def current_sample(study: Study) -> Sample | None:
     return study.samples.filter(purpose=Purpose.REVIEW).order_by("-pk").first()
 
 
+def rounds(sample: Sample) -> list[Sample]:
+    """Return the rounds that `sample` is the last of, the first one first."""
+    found = [sample]
+    while (earlier := found[0].continues) is not None:
+        found.insert(0, earlier)
+    return found
+
+
 def draw_sample(
     study: Study,
     *,
-    size: int,
+    size: int = 0,
     strata: Sequence[str] = (),
     coders: Sequence[str] = (),
     overlap: float = 0.0,
+    per_item: int | None = None,
+    assisted: float = 0.0,
     seed: int | None = None,
     run: Run | None = None,
+    by: User | None = None,
 ) -> Sample:
-    """Draw `size` segments of `study`, a share `overlap` of them for two coders.
+    """Draw `size` segments of `study`: a share `overlap` for two coders, or all for `per_item`.
 
-    `strata` are `language`, `label`, `confidence` or attributes of the participants. `run` is the
-    latest that coded anything unless given; without one the sample is for people alone. Drawing
-    again with the same arguments and seed gives the sample that is there.
+    With both, the share goes to `per_item` coders. Named coders get what they read
+    (`Membership.reads`), in even parts. A share `assisted` is drawn for a second look, after the
+    blind answer. `strata` are `language`, `label`, `confidence` or attributes of the participants.
+    `run` is the latest that coded anything unless given; without one the sample is for people
+    alone. Drawing again with the same arguments and seed gives the sample that is there.
     """
-    coders = list(dict.fromkeys(name.strip() for name in coders if name.strip()))
     strata = list(dict.fromkeys(name.strip() for name in strata if name.strip()))
-    _check(size, coders, overlap, seed)
+    asked = _asked(coders, overlap, per_item, assisted)
+    _check(size, seed)
     run = run or latest_run(study)
     revision = run.revision if run else current_revision(study)
     frame = load_frame(study)
@@ -115,14 +132,8 @@ def draw_sample(
     _check_size(size, len(frame), len(names))
 
     sizes = np.bincount(stratum, minlength=len(names))
-    spread = None
-    if machine and machine.confidence:
-        errors = np.array([machine.expected_error(unit.segment) for unit in frame])
-        # Rounded: databases add up in different orders, and the sample must not depend on it.
-        means = np.bincount(stratum, errors, len(names)) / sizes
-        spread = error_spread(means.round(6))
+    spread = _spread(frame, stratum, machine) if machine else None
     drawn = allocate(sizes, size, spread=spread)
-    seed = secrets.randbelow(2**31) if seed is None else seed
     design = {
         "size": size,
         "strata": strata,
@@ -130,53 +141,282 @@ def draw_sample(
             {"key": str(key), "population": int(population), "drawn": int(number)}
             for key, population, number in zip(names, sizes, drawn, strict=True)
         ],
-        "overlap": overlap,
-        "coders": coders,
+        **asked,
     }
-    digest = frame_digest(frame, keys)
-
     with transaction.atomic():
         Study.objects.select_for_update().get(pk=study.pk)  # two people draw: one after the other
-        same = Sample.objects.filter(
-            study=study, revision=revision, run=run, seed=seed, frame_digest=digest
+        return _kept(
+            Sample(
+                study=study,
+                revision=revision,
+                run=run,
+                design=design,
+                seed=secrets.randbelow(2**31) if seed is None else seed,
+                frame_digest=frame_digest(frame, keys),
+            ),
+            frame,
+            keys,
+            by,
         )
-        if already := next((sample for sample in same if sample.design == design), None):
-            return already
-        freeze(revision)
-        sample = Sample.objects.create(
-            study=study,
-            revision=revision,
-            run=run,
-            design=design,
-            seed=seed,
-            frame_digest=digest,
+
+
+def continue_sample(
+    sample: Sample,
+    *,
+    size: int = 0,
+    more: Mapping[str, int] | None = None,
+    coders: Sequence[str] = (),
+    overlap: float | None = None,
+    per_item: int | None = None,
+    assisted: float | None = None,
+    seed: int | None = None,
+    by: User | None = None,
+) -> Sample:
+    """Add a round to `sample`, from the segments that no earlier round drew.
+
+    Either `size` segments, shared among the strata without looking at what people said, or `more`
+    of the strata named, which may follow from it. Earlier rounds keep their items and inclusion
+    probabilities. An item of this round has k_h / (N_h - n_h) as its own: the chance of being drawn
+    now, given that it was not before. So in the first case the chance of being in any round is
+    `1 - prod(1 - pi_r)`; in the second (`looked` in the design) every round speaks for itself.
+    Who codes, the overlap and the assisted share are those of `sample` unless given.
+    """
+    earlier = rounds(sample)
+    design = sample.design
+    asked = _asked(
+        coders or design.get("coders", []),
+        design.get("overlap", 0.0) if overlap is None else overlap,
+        per_item or design.get("per_item"),
+        design.get("assisted", 0.0) if assisted is None else assisted,
+    )
+    if more is None:
+        _check(size, seed)
+    else:
+        _check(sum(more.values()), seed)
+    frame = load_frame(sample.study)
+    machine = load_machine(sample.run) if sample.run else None
+    keys = stratify(frame, design["strata"], machine)
+    if frame_digest(frame, keys) != sample.frame_digest:
+        raise Problem(
+            _(
+                "The interviews, their languages or the machine’s codings changed after the sample "
+                "was drawn, so it can’t be continued: draw a new sample."
+            )
         )
-        rng = np.random.default_rng(seed)
-        chosen = draw(stratum, drawn, rng)
-        # Coders are asked in random order, so that the order tells nothing about the strata.
-        chosen = chosen[np.argsort(rng.bit_generator.random_raw(chosen.size), kind="stable")]
-        people = [coder_named(study, name) for name in coders]
-        # Without named coders, seats are taken in the pool by whoever comes.
-        seats = assign(chosen.size, len(people) or 2, overlap, rng)
-        probability = inclusion(sizes, drawn)
-        items = Item.objects.bulk_create(
-            [
-                Item(
-                    sample=sample,
-                    segment_id=frame[unit].segment,
-                    position=position,
-                    stratum=keys[unit],
-                    inclusion=float(probability[stratum[unit]]),
-                    coders_wanted=int((taken >= 0).sum()),
-                )
-                for position, (unit, taken) in enumerate(zip(chosen, seats, strict=True), 1)
-            ],
-            BATCH,
+    names, stratum = np.unique(np.array(keys, dtype=object), return_inverse=True)
+    sizes = np.bincount(stratum, minlength=len(names))
+    taken = set(
+        Item.objects.filter(sample__in=[one.pk for one in earlier]).values_list(
+            "segment_id", flat=True
         )
-        if people:
-            _assign(items, people, seats)
-        join_codings(sample)
+    )
+    open_units = np.array([unit.segment not in taken for unit in frame])
+    left = np.bincount(stratum[open_units], minlength=len(names))
+    if more is None:
+        _check_size(size, int(left.sum()), int((left > 0).sum()), left=True)
+        spread = _spread(frame, stratum, machine) if machine else None
+        number = np.zeros(len(names), np.int64)
+        number[left > 0] = allocate(
+            left[left > 0], size, spread=None if spread is None else spread[left > 0]
+        )
+    else:
+        number = _more(more, names.tolist(), left)
+    design = {
+        "size": int(number.sum()),
+        "strata": design["strata"],
+        "sizes": [
+            {"key": str(key), "population": int(all_), "left": int(rest), "drawn": int(count)}
+            for key, all_, rest, count in zip(names, sizes, left, number, strict=True)
+        ],
+        **asked,
+        "round": len(earlier) + 1,
+        "looked": more is not None,
+    }
+    with transaction.atomic():
+        Study.objects.select_for_update().get(pk=sample.study_id)
+        return _kept(
+            Sample(
+                study=sample.study,
+                revision=sample.revision,
+                run=sample.run,
+                continues=sample,
+                design=design,
+                seed=secrets.randbelow(2**31) if seed is None else seed,
+                frame_digest=sample.frame_digest,
+            ),
+            [unit for unit, is_open in zip(frame, open_units, strict=True) if is_open],
+            [key for key, is_open in zip(keys, open_units, strict=True) if is_open],
+            by,
+        )
+
+
+def _kept(sample: Sample, frame: Sequence[Unit], keys: Sequence[str], by: User | None) -> Sample:
+    """Draw the items of `sample` from `frame` as its design says; return it, or one like it."""
+    study, design = sample.study, sample.design
+    same = Sample.objects.filter(
+        study=study,
+        revision=sample.revision,
+        run=sample.run,
+        continues=sample.continues,
+        seed=sample.seed,
+        frame_digest=sample.frame_digest,
+    )
+    if already := next((one for one in same if one.design == design), None):
+        return already
+    if sample.continues_id and Sample.objects.filter(continues=sample.continues_id).exists():
+        raise Problem(_("This sample was continued already: continue its latest round."))
+    freeze(sample.revision)
+    sample.save()
+    place = {size["key"]: at for at, size in enumerate(design["sizes"])}
+    stratum = np.array([place[key] for key in keys])
+    drawn = np.array([size["drawn"] for size in design["sizes"]])
+    sizes = np.bincount(stratum, minlength=len(drawn))
+    rng = np.random.default_rng(sample.seed)
+    chosen = draw(stratum, drawn, rng)
+    # Coders are asked in random order, so that the order tells nothing about the strata.
+    chosen = chosen[np.argsort(rng.bit_generator.random_raw(chosen.size), kind="stable")]
+    people = [coder_named(study, name) for name in design["coders"]]
+    share = design["overlap"]
+    if (most := design.get("per_item")) and not share:
+        share = 1.0
+    wanted, order = seats(chosen.size, most or 2, share, rng)
+    units = [frame[unit] for unit in chosen]
+    # Without named coders, seats are taken in the pool by whoever comes.
+    coder = assign(wanted, order, len(people), can_read(study, people, units)) if people else None
+    # Drawn last, so that the rest is the same with and without a second look.
+    second_look = choose(chosen.size, design.get("assisted", 0.0), rng)
+    probability = inclusion(np.maximum(sizes, 1), drawn)
+    items = Item.objects.bulk_create(
+        [
+            Item(
+                sample=sample,
+                segment_id=unit.segment,
+                position=position + 1,
+                stratum=keys[chosen[position]],
+                inclusion=float(probability[stratum[chosen[position]]]),
+                coders_wanted=int(wanted[position]),
+                assisted=bool(second_look[position]),
+            )
+            for position, unit in enumerate(units)
+        ],
+        BATCH,
+    )
+    if coder is not None:
+        _assign(items, people, coder)
+    join_codings(sample)
+    record(
+        study,
+        by,
+        Action.SAMPLE_DRAWN,
+        str(sample.pk),
+        after={
+            "items": len(items),
+            "seed": sample.seed,
+            "strata": design["strata"],
+            "coders": design["coders"],
+            "continues": sample.continues_id,
+        },
+    )
     return sample
+
+
+def can_read(study: Study, people: Sequence[User], units: Sequence[Unit]) -> Bools:
+    """Return who may be asked about which unit, units × people.
+
+    People read the languages that their membership lists, or all of them, and are never asked
+    blind about a segment that they have trained on: they have seen its key.
+    """
+    reads = reading(study)
+    languages = {_base(unit.language) for unit in units}
+    able = {
+        (person.pk, language): reads_language(reads.get(person.pk, ()), language)
+        for person in people
+        for language in languages
+    }
+    trained = set(
+        Assignment.objects.filter(
+            item__sample__study=study,
+            item__sample__purpose=Purpose.TRAINING,
+            person__in=[person.pk for person in people],
+        ).values_list("person_id", "item__segment_id")
+    )
+    return np.array(
+        [
+            [
+                able[person.pk, _base(unit.language)] and (person.pk, unit.segment) not in trained
+                for person in people
+            ]
+            for unit in units
+        ],
+        dtype=bool,
+    ).reshape(len(units), len(people))
+
+
+def reading(study: Study) -> dict[int, tuple[str, ...]]:
+    """Return the languages that each member codes in, by the person's key; () means all."""
+    rows = Membership.objects.filter(study=study).values_list("person_id", "reads")
+    return {person: tuple(str(language) for language in reads) for person, reads in rows}
+
+
+def reads_language(reads: Collection[str], language: str) -> bool:
+    """Return whether who reads `reads` (nothing listed: every language) reads `language`.
+
+    A variety counts as its language.
+
+    >>> reads_language((), "ar"), reads_language(("pt",), "pt-BR"), reads_language(("en",), "und")
+    (True, True, False)
+    """
+    return not reads or _base(language) in {_base(one) for one in reads}
+
+
+def _base(language: str) -> str:
+    return language.split("-")[0].lower()
+
+
+@dataclass(frozen=True)
+class Vacant:
+    """Seats of named coders that nobody holds, in one language: nobody named can read it."""
+
+    language: str
+    seats: int
+    items: int
+    interviews: tuple[str, ...]
+    """The ids of the first of them."""
+
+
+def vacant(sample: Sample) -> list[Vacant]:
+    """Return the seats that wait for a coder who is not named yet; none where there is a pool."""
+    if not sample.design.get("coders"):
+        return []
+    asked = (
+        Assignment.objects.filter(item=OuterRef("pk"))
+        .order_by()
+        .values("item")
+        .annotate(count=Count("pk"))
+        .values("count")
+    )
+    rows = (
+        sample.items.annotate(asked=Coalesce(Subquery(asked), Value(0)))
+        .filter(asked__lt=F("coders_wanted"))
+        .order_by("position")
+        .values_list(
+            "segment__transcript__language",
+            "segment__transcript__external_id",
+            F("coders_wanted") - F("asked"),
+        )
+    )
+    found: dict[str, list[tuple[str, int]]] = {}
+    for language, interview, missing in rows:
+        found.setdefault(language, []).append((interview, missing))
+    return [
+        Vacant(
+            language,
+            sum(missing for _, missing in own),
+            len(own),
+            tuple(dict.fromkeys(interview for interview, _ in own))[:NAMED],
+        )
+        for language, own in sorted(found.items())
+    ]
 
 
 def join_codings(sample: Sample) -> int:
@@ -322,22 +562,83 @@ def revision_in_use(study: Study) -> Revision:
     return run.revision if run else current_revision(study)
 
 
-def _check(size: int, coders: Sequence[str], overlap: float, seed: int | None) -> None:
-    if size < 1:
-        raise Problem(_("A sample needs at least one segment."))
-    if not 0 <= overlap <= 1:
+def _asked(
+    coders: Sequence[str], overlap: float, per_item: int | None, assisted: float
+) -> dict[str, Any]:
+    """Return who is asked and how often, as the design keeps it."""
+    coders = list(dict.fromkeys(name.strip() for name in coders if name.strip()))
+    for share, given in (
+        (_("The overlap is a share from 0 to 1, such as 0.2, not %(given)s."), overlap),
+        (_("The assisted part is a share from 0 to 1, such as 0.3, not %(given)s."), assisted),
+    ):
+        if not 0 <= given <= 1:
+            raise Problem(share, given=given)
+    if per_item is not None and per_item < 1:
+        raise Problem(_("Every item needs at least one coder."))
+    if per_item and coders and per_item > len(coders):
         raise Problem(
-            _("The overlap is a share from 0 to 1, such as 0.2, not %(given)s."), given=overlap
+            _("%(wanted)d coders for each item are wanted and %(named)d are named: name more."),
+            wanted=per_item,
+            named=len(coders),
         )
-    if overlap and len(coders) == 1:
+    if overlap and per_item is None and len(coders) == 1:
         raise Problem(
             _("Two coders are needed for an overlap: name another one, or leave the overlap out.")
         )
+    asked: dict[str, Any] = {"overlap": overlap, "coders": coders}
+    if per_item is not None:
+        asked["per_item"] = per_item
+    if assisted:
+        asked["assisted"] = assisted
+    return asked
+
+
+def _check(size: int, seed: int | None) -> None:
+    if size < 1:
+        raise Problem(_("A sample needs at least one segment."))
     if seed is not None and not 0 <= seed <= LARGEST_SEED:
         raise Problem(_("A seed is a whole number from 0 to %(most)d."), most=LARGEST_SEED)
 
 
-def _check_size(size: int, population: int, strata: int) -> None:
+def _spread(frame: Sequence[Unit], stratum: Any, machine: Machine) -> Any:
+    """Return the spread of the error expected in each stratum, None if the machine tells none."""
+    if not machine.confidence:
+        return None
+    errors = np.array([machine.expected_error(unit.segment) for unit in frame])
+    # Rounded: databases add up in different orders, and the sample must not depend on it.
+    means = np.bincount(stratum, errors) / np.bincount(stratum)
+    return error_spread(means.round(6))
+
+
+def _more(more: Mapping[str, int], names: Sequence[str], left: Any) -> Any:
+    """Return how many to draw from each stratum, as asked by its name."""
+    number = np.zeros(len(names), np.int64)
+    for key, count in more.items():
+        if key not in names:
+            raise Problem(
+                _("The sample has no stratum “%(key)s”: its strata are %(known)s."),
+                key=key,
+                known=", ".join(f"“{name}”" for name in names),
+            )
+        at = names.index(key)
+        if not 0 <= count <= left[at]:
+            raise Problem(
+                _("The stratum “%(key)s” has %(left)d segments left, so %(count)d can’t be drawn."),
+                key=key,
+                left=int(left[at]),
+                count=count,
+            )
+        number[at] = count
+    return number
+
+
+def _check_size(size: int, population: int, strata: int, *, left: bool = False) -> None:
+    if left and size > population:
+        raise Problem(
+            _("%(population)d segments are left to draw, so %(size)d can’t be drawn."),
+            population=population,
+            size=size,
+        )
     if size > population:
         raise Problem(
             _(

@@ -94,37 +94,61 @@ def draw(stratum: Whole, allocation: Whole, rng: Generator) -> Ints:
     return np.sort(order[rank < np.repeat(allocation, sizes)])
 
 
-def assign(
-    units: int, coders: int, overlap: float, rng: Generator, able: Bools | None = None
-) -> Ints:
-    """Return the two coders of each drawn unit, units × 2, -1 where there is none.
+def seats(units: int, coders: int, overlap: float, rng: Generator) -> tuple[Ints, Ints]:
+    """Return how many coders each drawn unit gets, and the order in which they are handed out.
 
-    A random share `overlap` of the units gets a second coder. Work is even, and so are the pairs
-    who meet; `able` (units × coders) says who can read what.
+    A random share `overlap` of the units gets `coders` of them, the others one.
     """
     if not 0 <= overlap <= 1:
         raise ValueError("The overlap is a share from 0 to 1.")
-    able = np.ones((units, coders), bool) if able is None else able
     order = np.argsort(_keys(rng, units), kind="stable")
-    twice = int(np.floor(overlap * units + 0.5))
-    found = np.full((units, 2), -1)
-    load = np.zeros(coders, np.int64)
+    wanted = np.ones(units, np.int64)
+    wanted[order[: int(np.floor(overlap * units + 0.5))]] = coders
+    return wanted, order
+
+
+def assign(
+    wanted: Ints, order: Ints, coders: int, able: Bools | None = None, load: Ints | None = None
+) -> Ints:
+    """Return the coders of each drawn unit, units × the most wanted, -1 where there is none.
+
+    No unit gets a coder twice. Work is even, and so are the pairs who meet; `able` (units × coders)
+    says who can read what, and `load` how much each has to do already. Units that few can read come
+    first, so that those who read much are not used up on what everybody reads.
+    """
+    units = wanted.size
+    able = np.ones((units, coders), bool) if able is None else able
+    load = np.zeros(coders, np.int64) if load is None else load.copy()
+    found = np.full((units, int(wanted.max(initial=1))), -1)
     met = np.zeros((coders, coders), np.int64)
-    for place, unit in enumerate(order):
+    # Readers only count where some coder can't read some unit.
+    for unit in order[np.argsort(able[order].sum(axis=1), kind="stable")]:
         ready = np.flatnonzero(able[unit])
-        for seat in range(2 if place < twice else 1):
+        for seat in range(wanted[unit]):
             if ready.size == 0:
                 break
-            known = met[found[unit, 0], ready] if seat else np.zeros(ready.size, np.int64)
+            known = met[found[unit, :seat]][:, ready].sum(axis=0)
             coder = ready[np.lexsort((ready, known, load[ready]))[0]]
+            met[coder, found[unit, :seat]] += 1
+            met[found[unit, :seat], coder] += 1
             found[unit, seat] = coder
             load[coder] += 1
             ready = ready[ready != coder]
-        first, second = found[unit]
-        if second >= 0:
-            met[first, second] += 1
-            met[second, first] += 1
     return found
+
+
+def choose(units: int, share: float, rng: Generator) -> Bools:
+    """Return which of the units are in a random `share` of them.
+
+    >>> int(choose(10, 0.3, np.random.default_rng(1)).sum())
+    3
+    """
+    if not 0 <= share <= 1:
+        raise ValueError("A share goes from 0 to 1.")
+    chosen = np.zeros(units, bool)
+    order = np.argsort(_keys(rng, units), kind="stable")
+    chosen[order[: int(np.floor(share * units + 0.5))]] = True
+    return chosen
 
 
 @dataclass(frozen=True)

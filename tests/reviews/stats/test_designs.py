@@ -8,12 +8,14 @@ from reviews.stats.designs import (
     Plan,
     allocate,
     assign,
+    choose,
     combined_inclusion,
     draw,
     error_spread,
     inclusion,
     plan,
     pool,
+    seats,
 )
 
 SIZES = st.lists(st.integers(1, 500), min_size=1, max_size=20)
@@ -80,7 +82,7 @@ def test_the_same_seed_draws_the_same_sample_everywhere() -> None:
     stratum = np.arange(40) % 3
     found = draw(stratum, np.array([3, 2, 4]), rng(7))
     assert found.tolist() == [6, 20, 23, 24, 31, 32, 35, 37, 39]
-    coders = assign(6, 3, 0.5, rng(7))
+    coders = handed(6, 3, 0.5, rng(7))
     assert coders.tolist() == [[1, 2], [2, -1], [0, -1], [0, 1], [2, 0], [1, -1]]
 
 
@@ -113,22 +115,27 @@ def test_a_later_round_adds_to_the_chance_of_being_drawn() -> None:
     assert combined_inclusion(rounds[:1]) == pytest.approx(rounds[0])
 
 
+def handed(units: int, coders: int, share: float, stream: np.random.Generator) -> Ints:
+    """Hand out units of which a share goes to two."""
+    return assign(*seats(units, 2, share, stream), coders)
+
+
 def loads(found: Ints, coders: int) -> Ints:
     return np.bincount(found[found >= 0], minlength=coders)
 
 
 @given(st.integers(1, 80), st.integers(2, 6), st.floats(0, 1))
 def test_work_is_even_and_the_overlap_is_as_asked(units: int, coders: int, share: float) -> None:
-    found = assign(units, coders, share, rng())
+    found = handed(units, coders, share, rng())
     assert (found[:, 0] >= 0).all()
-    assert (found[:, 1] >= 0).sum() == np.floor(share * units + 0.5)
-    assert (found[:, 0] != found[:, 1]).all()
+    assert (found[:, 1:] >= 0).sum() == np.floor(share * units + 0.5)
+    assert (found[:, :1] != found[:, 1:]).all()
     load = loads(found, coders)
     assert load.max() - load.min() <= 1
 
 
 def test_all_pairs_of_coders_meet_about_as_often() -> None:
-    found = assign(60, 4, 1, rng())
+    found = handed(60, 4, 1, rng())
     pairs = np.sort(found, axis=1)
     _, times = np.unique(pairs, axis=0, return_counts=True)
     assert times.tolist() == [10] * 6
@@ -136,9 +143,51 @@ def test_all_pairs_of_coders_meet_about_as_often() -> None:
 
 def test_a_unit_goes_to_those_who_read_its_language() -> None:
     able = np.array([[True, False, True]] * 5 + [[False, True, False]] * 5)
-    found = assign(10, 3, 1, rng(), able)
+    found = assign(*seats(10, 2, 1, rng()), 3, able)
     assert set(found[:5].ravel()) == {0, 2}
     assert found[5:].tolist() == [[1, -1]] * 5
+
+
+@given(st.integers(1, 40), st.integers(1, 5), st.integers(0, 3))
+def test_each_unit_goes_to_exactly_as_many_as_asked(units: int, wanted: int, spare: int) -> None:
+    coders = wanted + spare
+    found = assign(*seats(units, wanted, 1, rng()), coders)
+    assert found.shape == (units, wanted)
+    assert all(len(set(row)) == wanted and min(row) >= 0 for row in found.tolist())
+    load = loads(found, coders)
+    assert load.max() - load.min() <= 1
+
+
+@given(st.integers(1, 60), st.integers(2, 5), st.integers(0, 2**31))
+def test_nobody_gets_what_they_cannot_read_and_no_readable_seat_stays_empty(
+    units: int, coders: int, seed: int
+) -> None:
+    able = np.random.default_rng(seed).random((units, coders)) < 0.5
+    wanted, order = seats(units, 2, 0.4, rng(seed))
+    found = assign(wanted, order, coders, able)
+    for unit, row in enumerate(found):
+        taken = row[row >= 0]
+        assert able[unit, taken].all()
+        assert len(taken) == min(wanted[unit], able[unit].sum())
+
+
+def test_who_reads_much_is_kept_for_what_few_can_read() -> None:
+    # One reads both languages, the other only the first: ten units each is the even share.
+    able = np.array([[True, True]] * 10 + [[True, False]] * 10)
+    found = assign(*seats(20, 1, 0, rng()), 2, able)
+    assert loads(found, 2).tolist() == [10, 10]
+
+
+def test_who_has_much_to_do_already_gets_less() -> None:
+    found = assign(*seats(10, 1, 0, rng()), 2, load=np.array([6, 0]))
+    assert loads(found, 2).tolist() == [2, 8]
+
+
+def test_every_unit_is_as_likely_to_be_chosen() -> None:
+    stream, times = rng(), np.zeros(10)
+    for _ in range(4000):
+        times += choose(10, 0.3, stream)
+    assert times / 4000 == pytest.approx(np.full(10, 0.3), abs=0.04)
 
 
 def test_the_planner_prints_the_checked_numbers() -> None:
