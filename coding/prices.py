@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from coding.coders import Usage
+from coding.coders.services import ANTHROPIC, plain_name
 from studies.problems import Problem, _
 
 TABLE = Path(__file__).with_name("prices.toml")
 MILLION = Decimal(1_000_000)
-# The ledger's column keeps nine places: the cheapest token there is, in a batch, fits exactly.
+# The ledger's column keeps ten places: the cheapest token there is, in a batch, fits exactly.
 PLACES = Decimal("0.0000000001")
 
 
@@ -50,20 +51,28 @@ class Price:
         ) / MILLION
         return (sum_ * (self.batch if batch else 1)).quantize(PLACES)
 
+    def times(self, factor: Decimal) -> "Price":
+        """Return what the same costs `factor` times."""
+        return replace(
+            self,
+            input=self.input * factor,
+            output=self.output * factor,
+            cache_read=self.cache_read * factor,
+            cache_write=self.cache_write * factor,
+            long=self.long and self.long.times(factor),
+        )
+
     def in_batch(self) -> "Price":
         """Return what the same costs in a batch.
 
         >>> price("claude-haiku-5-5").in_batch().cost(Usage(input=1_000_000))
         Decimal('0.2500000000')
         """
-        return replace(
-            self,
-            input=self.input * self.batch,
-            output=self.output * self.batch,
-            cache_read=self.cache_read * self.batch,
-            cache_write=self.cache_write * self.batch,
-            long=self.long and self.long.in_batch(),
-        )
+        return self.times(self.batch)
+
+    def caches(self, tokens: int) -> bool:
+        """Return whether a prompt of `tokens` is long enough to be cached."""
+        return 0 < self.cache_minimum <= tokens
 
     def caching_pays(self, hits: float) -> bool:
         """Return whether to mark the prompt for the cache when a share of `hits` find it there."""
@@ -82,11 +91,21 @@ class Price:
         return bound
 
 
-def price(model: str, table: Path | None = None) -> Price:
-    """Return the price of `model`; a model that the table does not name is a Problem."""
+def price(
+    model: str, table: Path | None = None, *, service: str = ANTHROPIC, regional: bool = False
+) -> Price:
+    """Return the price of `model` at `service`, in a region of its own or anywhere.
+
+    A model that the table does not name is a Problem.
+    """
     path = table or Path(os.environ.get("CONCORD_PRICES", TABLE))
     rows = read(path)
-    names = [name for name in rows["models"] if model == name or model.startswith(f"{name}-")]
+    theirs = rows.get("services", {}).get(service, {})
+    models = {**rows["models"], **theirs.get("models", {})}
+    plain = plain_name(model)
+    names = [name for name in models if plain == name or plain.startswith(f"{name}-")]
+    if model in models:
+        names = [model]
     if not names:
         raise Problem(
             _(
@@ -97,16 +116,18 @@ def price(model: str, table: Path | None = None) -> Price:
             file=path.name,
         )
     name = max(names, key=len)
-    row = rows["models"][name]
-    return Price(
+    row = models[name]
+    found = Price(
         model=name,
-        date=str(rows["date"]),
+        date=str(row.get("date") or theirs.get("date") or rows["date"]),
         batch=Decimal(str(rows.get("batch", "0.5"))),
         cache_minimum=int(row.get("cache_minimum", 0)),
         long_from=row.get("long_from"),
         long=figures(name, rows, row, "long_") if "long_from" in row else None,
         **amounts(row, ""),
     )
+    more = Decimal(str(theirs.get("regional", "1"))) if regional else Decimal(1)
+    return found.times(Decimal(str(theirs.get("factor", "1"))) * more)
 
 
 def figures(name: str, rows: dict[str, Any], row: dict[str, Any], prefix: str) -> Price:

@@ -170,6 +170,15 @@ def closed(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def form_in_words(prompt: Prompt) -> str:
+    """Return what a model is told that no service holds to the form of the answer."""
+    form = json.dumps(prompt.schema, ensure_ascii=False)
+    return (
+        "Answer with one JSON object, with nothing before or after it. It has the form that this "
+        f"JSON Schema describes:\n{form}"
+    )
+
+
 def user_turn(passage: Passage) -> str:
     """Return the message that shows `passage` in its interview, its turns numbered from 1."""
     nonce = unused(passage.text)

@@ -29,8 +29,10 @@ from coding.coders import (
     TooLarge,
     Usage,
 )
-from coding.prompts import CONFIDENCE, Prompt, by_dimension, none_key, user_turn
-from studies.problems import Problem, _
+from coding.coders.services import ANTHROPIC, KEYS, about_the_key, plain_name
+from coding.coders.services import client as service_client
+from coding.prompts import CONFIDENCE, Prompt, by_dimension, form_in_words, none_key, user_turn
+from studies.problems import _
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, APIStatusError
@@ -45,15 +47,29 @@ LARGEST = 10_000_000  # bytes of one answer
 TURN_MARK = 64  # bytes that a turn's number and role take at most
 LONGEST_REASON = 1_000  # characters of a rationale that are kept
 
+LONGEST_LABEL = 40  # characters of an unknown label that are told back to the model
+
 # Limits of money or of the account: waiting does not lift them, a person does.
 ACCOUNT_SIGNS = ("spend_limit", "on_hold", "billing", "cmek", "parent_organization")
 
+# A 400 with one of these is about the form of the answer and not about the interview.
+FORM_SIGNS = ("output_config", "output_format", "structured output", "json_schema")
+REQUEST_NAMES = ("request-id", "x-amzn-requestid", "apim-request-id", "x-goog-request-id")
+
 CUT_OFF = _("The answer was longer than its room.")
 NOT_ACCEPTED = _("The service did not accept the request.")
+NO_FORM = _("The service does not hold answers to a form.")
 
 
 class Unusable(Exception):
-    """An answer that is not what was asked for, with what is wrong."""
+    """An answer that is not what was asked for, with what is wrong.
+
+    `shapeless` says that it is not even in the form, as no service that holds to one gives it.
+    """
+
+    def __init__(self, reason: str, *, shapeless: bool = False) -> None:
+        super().__init__(reason)
+        self.shapeless = shapeless
 
 
 class ClaudeCoder:
@@ -73,22 +89,28 @@ class ClaudeCoder:
         room: int = ROOM,
         read_timeout: float = READ_TIMEOUT,
         deadline: float = DEADLINE,
+        platform: str = ANTHROPIC,
         opened: "Anthropic | None" = None,
     ) -> None:
-        """Open a client, or use one that is `opened`; without a key anywhere this is a Problem."""
+        """Open a client of `platform` (`coding/coders/services.py`), or use one that is `opened`;
+        without a key anywhere this is a Problem."""
         self.prompt = prompt
         self.model = model
         self.room = room
         self.deadline = deadline
-        self.client = opened or client(base_url, api_key, read_timeout)
+        self.platform = platform
+        self.client = opened or client(base_url, api_key, read_timeout, platform)
         self.service = str(self.client.base_url)
         self.system = [
             {"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}
         ]
-        self.parameters = parameters(model, prompt.schema)
+        self.parameters = parameters(plain_name(model), prompt.schema)
         form = json.dumps(prompt.schema, ensure_ascii=False)
-        # What every request carries besides the interview, in bytes: a bound on its tokens.
-        self.overhead = len((prompt.system + form).encode()) + 1_000
+        # What every request carries besides the interview, in bytes: a bound on its tokens. The
+        # form may come twice, as what the service is to hold to and in words.
+        self.overhead = len((prompt.system + form + form).encode()) + 1_500
+        # Many servers of one's own do not hold answers to a form: then it is said in words too.
+        self.in_words = False
 
     def code(self, passages: Sequence[Passage], after: Failed | None = None) -> list[Reply]:
         """Answer about each of `passages` with one request."""
@@ -98,7 +120,12 @@ class ClaudeCoder:
         """Return a coder for each dimension, on the same connections."""
         return [
             ClaudeCoder(
-                prompt, self.model, room=self.room, deadline=self.deadline, opened=self.client
+                prompt,
+                self.model,
+                room=self.room,
+                deadline=self.deadline,
+                platform=self.platform,
+                opened=self.client,
             )
             for prompt in by_dimension(self.prompt.guide)
         ]
@@ -116,17 +143,29 @@ class ClaudeCoder:
         """Return how many tokens an answer may have."""
         return max(MORE_ROOM, self.room) if after and after.cut else self.room
 
-    def count(self, passages: Sequence[Passage]) -> tuple[int, list[int]]:
-        """Return how many tokens every request shares and each message has, by the service."""
+    def count(self, passages: Sequence[Passage]) -> tuple[int, int, list[int]]:
+        """Return the tokens, by the service, of the prompt, of the form, and of each message.
+
+        The prompt is what is marked for the cache. A form that is too large is a `TooLargeForm`.
+        """
+        import anthropic
+
         alone = [self.counted(user_turn(passage)) for passage in passages]
         if not alone:
-            return 0, []
-        whole = self.counted(
-            user_turn(passages[0]),
-            system=self.system,
-            output_config={"format": self.parameters["output_config"]["format"]},
-        )
-        return whole - alone[0], alone
+            return 0, 0, []
+        prompted = self.counted(user_turn(passages[0]), system=self.system)
+        output = self.parameters.get("output_config", {})
+        try:
+            whole = self.counted(
+                user_turn(passages[0]),
+                system=self.system,
+                output_config={"format": output["format"]},
+            )
+        except anthropic.BadRequestError as error:
+            if isinstance(refusal(error), TooLarge):
+                raise TooLargeForm from error
+            raise
+        return prompted - alone[0], whole - prompted, alone
 
     def counted(self, message: str, **more: Any) -> int:
         """Return how many tokens a request has."""
@@ -141,8 +180,11 @@ class ClaudeCoder:
     def message(self, passage: Passage, after: Failed | None = None) -> str:
         """Return what the model is told about `passage`, and about an earlier answer to it."""
         message = user_turn(passage)
-        if after and not after.cut and not after.service:
+        again = after is not None and not after.cut and not after.service
+        if again and after:
             message += f"\n\nAn earlier answer could not be used: {after.reason} Answer again."
+        if again or self.in_words:
+            message += f"\n\n{form_in_words(self.prompt)}"
         return message
 
     def ask(self, passage: Passage, after: Failed | None = None) -> Reply:
@@ -151,6 +193,7 @@ class ClaudeCoder:
         import httpx2
 
         message = self.message(passage, after)
+        carried = self.parameters
         began = time.monotonic()
         body = bytearray()
         request_id = ""
@@ -160,9 +203,9 @@ class ClaudeCoder:
                 max_tokens=self.most_room(after),
                 system=self.system,  # type: ignore[arg-type]
                 messages=[{"role": "user", "content": message}],
-                **self.parameters,
+                **carried,
             ) as response:
-                request_id = response.headers.get("request-id", "")
+                request_id = name_of(response.headers)
                 for chunk in response.iter_bytes():
                     body += chunk
                     # The SDK's timeout is for each read; an answer that drips would never end.
@@ -175,8 +218,8 @@ class ClaudeCoder:
                         )
         except anthropic.APIStatusError as error:
             return Reply(
-                refusal(error),
-                request_id=error.request_id or "",
+                self.turned_away(error, carried),
+                request_id=name_of(error.response.headers),
                 raw=as_bytes(error.body),
                 allowed=told(error.response.headers),
                 # A gateway that gave up waiting does not know what went on behind it.
@@ -195,9 +238,27 @@ class ClaudeCoder:
                 # What never got through was never answered.
                 maybe_billed=not isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout),
             )
-        except anthropic.CredentialsError as error:
+        except Exception as error:
+            if not isinstance(error, anthropic.CredentialsError) and not about_the_key(error):
+                raise
+            if getattr(error, "retryable", False):  # a token that could not be renewed just now
+                return Reply(Failed(_("The connection broke."), 0.0, service=True))
             return Reply(Stopped(f"{_('The key could not be loaded.')} ({error})"))
         return replace(self.read(bytes(body), request_id), allowed=told(response.headers))
+
+    def turned_away(self, error: "APIStatusError", carried: Mapping[str, Any]) -> Outcome:
+        """Return what an answer with an error status means for a request that `carried` a form."""
+        said = (error.api_message or error.message).lower()
+        output = carried.get("output_config", {})
+        about_form = any(sign in said for sign in FORM_SIGNS) and "grammar" not in said
+        if error.status_code != 400 or not about_form or "format" not in output:
+            return refusal(error, self.platform)
+        # Some services know no form, or keep it from an organization: it is asked for in words.
+        self.in_words = True
+        rest = {key: value for key, value in output.items() if key != "format"}
+        kept = {key: value for key, value in carried.items() if key != "output_config"}
+        self.parameters = {**kept, "output_config": rest} if rest else kept
+        return Failed(NO_FORM, 0.0)
 
     def read(self, body: bytes, request_id: str = "") -> Reply:
         """Return what the answer `body` says."""
@@ -242,36 +303,50 @@ class ClaudeCoder:
             and isinstance(block.get("text"), str)
         )
         try:
-            answer = json.loads(text)
-        except ValueError:
-            return Failed(_("The answer is not JSON."), 0.0)
-        try:
-            return answered(self.prompt.guide, answer)
+            return answered(self.prompt.guide, as_json(text))
         except Unusable as error:
+            self.in_words = self.in_words or error.shapeless
             return Failed(str(error), 0.0)
 
 
+class TooLargeForm(Exception):
+    """The service says that the codebook is too large for one request."""
+
+
 def client(
-    base_url: str | None = None, api_key: str | None = None, read_timeout: float = READ_TIMEOUT
+    base_url: str | None = None,
+    api_key: str | None = None,
+    read_timeout: float = READ_TIMEOUT,
+    platform: str = ANTHROPIC,
 ) -> "Anthropic":
     """Return a client that never asks twice by itself; without a key this is a Problem."""
-    import anthropic
     import httpx2
 
-    made = anthropic.Anthropic(
+    return service_client(
+        platform,
         base_url=base_url,
         api_key=api_key,
-        max_retries=0,
         timeout=httpx2.Timeout(read_timeout, connect=10.0),
     )
-    if not (made.api_key or made.auth_token or made.credentials):
-        raise Problem(
-            _(
-                "There is no key for Claude: set ANTHROPIC_API_KEY, or code with --coder embedded, "
-                "which needs none."
-            )
-        )
-    return made
+
+
+def name_of(headers: Mapping[str, str]) -> str:
+    """Return the name that a service gave to a request; each has a header of its own for it."""
+    return next((headers[name] for name in REQUEST_NAMES if name in headers), "")
+
+
+def as_json(text: str) -> object:
+    """Return the object that `text` is, or that stands in it among words; else it is Unusable.
+
+    A model that no service holds to a form often puts its answer into a fence.
+    """
+    first, last = text.find("{"), text.rfind("}")
+    for piece in (text, text[first : last + 1] if 0 <= first < last else ""):
+        try:
+            return json.loads(piece)
+        except (ValueError, RecursionError):
+            continue
+    raise Unusable(_("The answer is not JSON."), shapeless=True)
 
 
 def parameters(model: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -285,7 +360,7 @@ def parameters(model: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"output_config": output}
 
 
-def refusal(error: "APIStatusError") -> Outcome:
+def refusal(error: "APIStatusError", platform: str = ANTHROPIC) -> Outcome:
     """Return what an answer with an error status means: stop, ask again later, or give up."""
     status = error.status_code
     said = error.api_message or error.message
@@ -293,7 +368,9 @@ def refusal(error: "APIStatusError") -> Outcome:
     code = error.error_code or ""
     headers = error.response.headers
     if status == 401:
-        return Stopped(f"{_('The service does not know the key: check ANTHROPIC_API_KEY.')}")
+        if platform == ANTHROPIC:
+            return Stopped(_("The service does not know the key: check ANTHROPIC_API_KEY."))
+        return Stopped(f"{_('The service does not know the key.')} ({KEYS[platform]})")
     if status == 402 or any(sign in code for sign in ACCOUNT_SIGNS):
         return Stopped(
             f"{_('The account has reached a limit of money or is on hold: see its billing page.')} "
@@ -383,11 +460,11 @@ def taken(usage: object) -> Usage | None:
 def answered(guide: Guide, answer: object) -> Answered:
     """Return the proposals of `answer`; one that is not in the asked form raises Unusable."""
     if not isinstance(answer, dict):
-        raise Unusable(_("The answer is not an object."))
+        raise Unusable(_("The answer is not an object."), shapeless=True)
     proposals: list[Proposal] = []
     for dimension in guide.dimensions:
         if dimension.key not in answer:
-            raise Unusable(f"The answer says nothing about “{dimension.key}”.")
+            raise Unusable(f"The answer says nothing about “{dimension.key}”.", shapeless=True)
         given = answer[dimension.key]
         if dimension.kind == "scale":
             proposals += on_scale(dimension, given)
@@ -412,7 +489,10 @@ def among(dimension: DimensionGuide, given: list[object]) -> list[Proposal]:
         if key == none_key(dimension):
             continue
         if not isinstance(key, str) or key not in known:
-            raise Unusable(f"“{str(key)[:80]}” is not a code of “{dimension.key}”.")
+            # The model is told this outside of the interview: a label that a participant made up
+            # must not get to say much there.
+            label = " ".join(str(key).split())[:LONGEST_LABEL]
+            raise Unusable(f"“{label}” is not a code of “{dimension.key}”.")
         proposal = Proposal(
             dimension.key,
             key,

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from coding.coders import Failed, Outcome, Passage, Reply, Stopped
 from coding.coders.claude import NOT_ACCEPTED, ClaudeCoder, refusal
+from coding.coders.services import needs_batches
 from studies.problems import _
 
 PATH = "/v1/messages/batches"
@@ -66,6 +67,8 @@ class ClaudeBatches:
     """Sends, watches and fetches batches of requests that `coder` would send one by one."""
 
     def __init__(self, coder: ClaudeCoder) -> None:
+        """Send by `coder`; a service that takes no batches is a Problem."""
+        needs_batches(coder.platform)
         self.coder = coder
         self.batches = coder.client.messages.batches
         self.shared: dict[tuple[int, bool], bytes] = {}

@@ -227,8 +227,9 @@ def test_without_a_key_there_is_one_sentence_about_it(
 
 def test_tokens_are_counted_by_the_service(simulator: Running) -> None:
     with closing(ClaudeCoder(write(GUIDE))) as coder:
-        shared, messages = coder.count([TALK, TALK])
+        shared, form, messages = coder.count([TALK, TALK])
     assert shared > 500
+    assert form > 100
     assert len(messages) == 2
     assert simulator.ledger["requests"] == 0  # counting is free
 
