@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from codebooks.models import Code, Revision
@@ -60,6 +60,10 @@ class Item(models.Model):
     stratum = models.CharField(_("stratum"), max_length=200)
     inclusion = models.FloatField(_("inclusion probability"))
     coders_wanted = models.PositiveSmallIntegerField(_("coders wanted"), default=1)
+    # How many seats are answered or kept for somebody (`assigning.recount` tells it anew).
+    taken = models.PositiveSmallIntegerField(_("seats taken"), default=0, editable=False)
+    # The interview's language, here so that who reads Quechua is not led past 80,000 others.
+    language = models.CharField(_("language"), max_length=35, blank=True, editable=False)
     # Drawn with the sample: after their blind answer its coders see the machine's and look again.
     assisted = models.BooleanField(_("assisted after the blind answer"), default=False)
 
@@ -74,6 +78,24 @@ class Item(models.Model):
             models.CheckConstraint(
                 condition=Q(inclusion__gt=0, inclusion__lte=1),
                 name="an_inclusion_probability_is_above_0_up_to_1",
+            ),
+            models.CheckConstraint(
+                condition=Q(taken__lte=F("coders_wanted")),
+                name="no_more_seats_are_taken_than_coders_wanted",
+            ),
+        ]
+        # Only what still has a seat is in these, so finding one takes as long at the end as at
+        # the beginning.
+        indexes = [
+            models.Index(
+                fields=["sample", "position"],
+                condition=Q(taken__lt=F("coders_wanted")),
+                name="items_with_a_seat",
+            ),
+            models.Index(
+                fields=["sample", "language", "position"],
+                condition=Q(taken__lt=F("coders_wanted")),
+                name="items_with_a_seat_by_language",
             ),
         ]
 
@@ -102,6 +124,10 @@ class Assignment(models.Model):
     client_id = models.UUIDField(_("client id"), null=True, blank=True)
     # Until when the seat is kept for a person who has not answered; no end where it has their name.
     held_until = models.DateTimeField(_("held until"), null=True, blank=True)
+    # When the seat went back to the pool: skipped, given back, or held for too long.
+    returned_at = models.DateTimeField(_("seat given back"), null=True, blank=True)
+    # When the machine's answer or the key was shown: from then on the answer stays as it is.
+    revealed_at = models.DateTimeField(_("others’ answer shown"), null=True, blank=True)
     shown_at = models.DateTimeField(_("first shown"), null=True, blank=True)
     seconds = models.PositiveIntegerField(_("seconds at work"), null=True, blank=True)
     assigned_at = models.DateTimeField(_("assigned"), auto_now_add=True)
@@ -115,9 +141,59 @@ class Assignment(models.Model):
                 fields=["item", "person"], name="a_person_is_asked_about_an_item_once"
             )
         ]
+        indexes = [
+            models.Index(fields=["person", "-answered_at"], name="own_answers_newest_first"),
+            models.Index(
+                fields=["person"],
+                condition=Q(answered_at=None, returned_at=None),
+                name="own_open_assignments",
+            ),
+            models.Index(
+                fields=["held_until"],
+                condition=Q(answered_at=None, returned_at=None, held_until__isnull=False),
+                name="leases_by_their_end",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.item_id} to {self.person_id}"
+
+
+class SubmissionKind(models.TextChoices):
+    ANSWER = "answer", _("answer")
+    SKIP = "skip", _("skip")
+    SECOND = "second", _("second look")
+
+
+class Submission(models.Model):
+    """What a coder sent about an assignment, as it was kept then; never changed.
+
+    Sent again under the same name it is known again, whatever came after it.
+    """
+
+    assignment = models.ForeignKey(Assignment, models.CASCADE, related_name="submissions")
+    client_id = models.UUIDField(_("client id"))
+    kind = models.CharField(_("kind"), max_length=6, choices=SubmissionKind)
+    version = models.PositiveIntegerField(_("version"))
+    # {"said": [...], "decided": [...], "left": [...], "note": "", "confidence": null}
+    said = models.JSONField(_("said"), default=dict)
+    sent_at = models.DateTimeField(_("sent"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("submission")
+        verbose_name_plural = _("submissions")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["assignment", "client_id"], name="a_submission_is_kept_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=SubmissionKind.values),
+                name="a_submission_is_an_answer_a_skip_or_a_second_look",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.assignment_id}.{self.version}: {self.kind}"
 
 
 class Ruling(models.Model):
