@@ -62,7 +62,8 @@ class Item(models.Model):
     coders_wanted = models.PositiveSmallIntegerField(_("coders wanted"), default=1)
     # How many seats are answered or kept for somebody (`assigning.recount` tells it anew).
     taken = models.PositiveSmallIntegerField(_("seats taken"), default=0, editable=False)
-    # The interview's language, here so that who reads Quechua is not led past 80,000 others.
+    # The interview's language without its variety, here so that who reads Quechua is not led past
+    # 80,000 others (`assigning.tidy` tells it anew).
     language = models.CharField(_("language"), max_length=35, blank=True, editable=False)
     # Drawn with the sample: after their blind answer its coders see the machine's and look again.
     assisted = models.BooleanField(_("assisted after the blind answer"), default=False)
@@ -144,7 +145,7 @@ class Assignment(models.Model):
         indexes = [
             models.Index(fields=["person", "-answered_at"], name="own_answers_newest_first"),
             models.Index(
-                fields=["person"],
+                fields=["person", "id"],
                 condition=Q(answered_at=None, returned_at=None),
                 name="own_open_assignments",
             ),
@@ -157,6 +158,16 @@ class Assignment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.item_id} to {self.person_id}"
+
+
+class SkipReason(models.TextChoices):
+    """Why a coder passes on an interview; `other` says it in words of their own."""
+
+    LANGUAGE = "language", _("I do not read this language well enough")
+    TEXT = "text", _("the text is damaged, empty or no interview")
+    KNOWN = "known", _("I know this person")
+    BURDEN = "burden", _("I would rather not read this")
+    OTHER = "other", _("another reason")
 
 
 class SubmissionKind(models.TextChoices):

@@ -18,8 +18,9 @@ def fill(apps, schema_editor):
             ("studies", "Transcript"),
         )
     )
-    language = Transcript.objects.filter(segments__pk=OuterRef("segment")).values("language")[:1]
-    Item.objects.update(language=Coalesce(Subquery(language), F("language")))
+    for (language,) in Transcript.objects.order_by().values_list("language").distinct():
+        items = Item.objects.filter(segment__transcript__language=language)
+        items.update(language=language.split("-")[0].lower())
     for sample in Sample.objects.iterator():
         if sample.design.get("coders"):
             continue  # every seat has its name
