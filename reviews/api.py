@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from coding.runs import progress
 from reviews.reports import as_json, report
 from reviews.reviewing import must_stay_blind
-from reviews.sampling import draw_sample
+from reviews.sampling import draw_sample, vacant
 from studies.access import study_or_404
 from studies.models import Role, Study
 from studies.problems import Problem
@@ -41,6 +41,8 @@ class SampleRequest(serializers.Serializer[Any]):
     strata = serializers.ListField(child=serializers.CharField(), default=list)
     coders = serializers.ListField(child=serializers.CharField(), default=list)
     overlap = serializers.FloatField(min_value=0, max_value=1, default=0.0)
+    per_item = serializers.IntegerField(min_value=1, required=False)
+    assisted = serializers.FloatField(min_value=0, max_value=1, default=0.0)
     seed = serializers.IntegerField(required=False)
 
 
@@ -49,6 +51,7 @@ class SampleSerializer(serializers.Serializer[Any]):
     items = serializers.IntegerField()
     seed = serializers.IntegerField()
     frame_digest = serializers.CharField()
+    vacant = serializers.ListField(child=serializers.CharField())
 
 
 @extend_schema(responses=StudySerializer(many=True))
@@ -77,7 +80,7 @@ def samples(request: Request, slug: str) -> Response:
     asked = SampleRequest(data=request.data)
     asked.is_valid(raise_exception=True)
     try:
-        sample = draw_sample(study, **asked.validated_data)
+        sample = draw_sample(study, by=request.user, **asked.validated_data)
     except Problem as problem:
         raise ValidationError({"detail": str(problem)}) from problem
     drawn = {
@@ -85,6 +88,7 @@ def samples(request: Request, slug: str) -> Response:
         "items": sample.items.count(),
         "seed": sample.seed,
         "frame_digest": sample.frame_digest,
+        "vacant": [str(gap.sentence) for gap in vacant(sample)],
     }
     return Response(drawn, status=status.HTTP_201_CREATED)
 

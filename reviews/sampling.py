@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Count, F, Min, OuterRef, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, Min, OuterRef, Subquery
+from django.db.models.functions import Coalesce, Least
 
 from codebooks.models import Kind, Revision
 from codebooks.revisions import current_revision, freeze
@@ -295,6 +295,7 @@ def _kept(sample: Sample, frame: Sequence[Unit], keys: Sequence[str], by: User |
                 stratum=keys[chosen[position]],
                 inclusion=float(probability[stratum[chosen[position]]]),
                 coders_wanted=int(wanted[position]),
+                language=unit.language,
                 assisted=bool(second_look[position]),
             )
             for position, unit in enumerate(units)
@@ -375,7 +376,7 @@ def _base(language: str) -> str:
 
 @dataclass(frozen=True)
 class Vacant:
-    """Seats of named coders that nobody holds, in one language: nobody named can read it."""
+    """Seats in one language that no coder holds: too few of those named can read it."""
 
     language: str
     seats: int
@@ -383,26 +384,31 @@ class Vacant:
     interviews: tuple[str, ...]
     """The ids of the first of them."""
 
+    @property
+    def sentence(self) -> Problem:
+        """What is missing, and what to do."""
+        ids = ", ".join(self.interviews)
+        return Problem(
+            _(
+                "Too few of the coders named read “%(language)s”, or they trained on these "
+                "interviews: %(seats)d codings have nobody to make them (%(interviews)s). Name "
+                "others or correct what they read, and hand the open seats out."
+            ),
+            language=self.language,
+            seats=self.seats,
+            interviews=ids if self.items <= len(self.interviews) else f"{ids} …",
+        )
+
 
 def vacant(sample: Sample) -> list[Vacant]:
     """Return the seats that wait for a coder who is not named yet; none where there is a pool."""
     if not sample.design.get("coders"):
         return []
-    asked = (
-        Assignment.objects.filter(item=OuterRef("pk"))
-        .order_by()
-        .values("item")
-        .annotate(count=Count("pk"))
-        .values("count")
-    )
     rows = (
-        sample.items.annotate(asked=Coalesce(Subquery(asked), Value(0)))
-        .filter(asked__lt=F("coders_wanted"))
+        sample.items.filter(taken__lt=F("coders_wanted"))
         .order_by("position")
         .values_list(
-            "segment__transcript__language",
-            "segment__transcript__external_id",
-            F("coders_wanted") - F("asked"),
+            "language", "segment__transcript__external_id", F("coders_wanted") - F("taken")
         )
     )
     found: dict[str, list[tuple[str, int]]] = {}
@@ -445,10 +451,27 @@ def join_codings(sample: Sample) -> int:
             assignment.coding_id = pk
             assignment.answered_at = at
             assignment.skipped_because = ""
+            assignment.returned_at = None
             answered.append(assignment)
     Assignment.objects.bulk_create(made, BATCH)
-    Assignment.objects.bulk_update(answered, ["coding", "answered_at", "skipped_because"], BATCH)
+    Assignment.objects.bulk_update(
+        answered, ["coding", "answered_at", "skipped_because", "returned_at"], BATCH
+    )
+    count_seats(sample)
     return len(made) + len(answered)
+
+
+def count_seats(sample: Sample) -> None:
+    """Write down how many seats of each item of `sample` are answered or kept for somebody."""
+    held = (
+        Assignment.objects.filter(item=OuterRef("pk"), returned_at=None)
+        .order_by()
+        .values("item")
+        .annotate(count=Count("pk"))
+        .values("count")
+    )
+    # More may have coded an item, on their own or elsewhere, than were wanted.
+    sample.items.update(taken=Least(Coalesce(Subquery(held), 0), F("coders_wanted")))
 
 
 def latest_run(study: Study) -> Run | None:

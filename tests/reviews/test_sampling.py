@@ -1,5 +1,7 @@
 """The sample is a probability sample, and the same one every time."""
 
+import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -7,8 +9,8 @@ from django.core.management import call_command
 
 from coding.models import Coding, Mark
 from reviews.models import Assignment, Item, Sample
-from reviews.sampling import current_sample, draw_sample
-from studies.models import Participant, Segment, Study
+from reviews.sampling import continue_sample, current_sample, draw_sample, rounds, vacant
+from studies.models import Membership, Participant, Segment, Study
 from studies.problems import Problem
 from tests.factories import (
     make_coding,
@@ -256,3 +258,174 @@ def test_the_command_says_who_is_asked_and_cannot_sign_in(
     told = capsys.readouterr().out
     assert "tmoas can’t sign in yet: `manage.py add_person hopes tmoas --role coder`" in told
     assert "mara can’t" not in told
+
+
+def reads(study: Study, **languages: list[str]) -> None:
+    for name, given in languages.items():
+        Membership.objects.filter(study=study, person=make_person(name, study)).update(reads=given)
+
+
+def asked(sample: Sample) -> dict[str, set[str]]:
+    """Return the languages of what each coder is asked about."""
+    found: dict[str, set[str]] = {}
+    rows = Assignment.objects.filter(item__sample=sample)
+    for name, language in rows.values_list("person__username", "item__language"):
+        found.setdefault(name, set()).add(language)
+    return found
+
+
+def test_each_item_goes_to_exactly_as_many_coders_as_asked() -> None:
+    study, _ = make_coded(en=30)
+    sample = draw_sample(study, size=20, coders=["mara", "tomas", "li", "ada"], per_item=3, seed=3)
+    for item in sample.items.all():
+        assert item.assignments.count() == item.coders_wanted == item.taken == 3
+    load = Counter(Assignment.objects.values_list("person__username", flat=True))
+    assert set(load.values()) == {15}
+
+
+def test_a_share_may_go_to_more_than_two() -> None:
+    study, _ = make_coded(en=30)
+    sample = draw_sample(study, size=20, coders=["a", "b", "c"], per_item=3, overlap=0.2, seed=3)
+    assert sorted(sample.items.values_list("taken", flat=True)) == [1] * 16 + [3] * 4
+
+
+def test_coders_get_the_languages_they_read_and_even_parts() -> None:
+    study, _ = make_coded(en=40, ar=40)
+    reads(study, ana=["ar", "en"], ben=["en-GB"], col=["ar"])
+    sample = draw_sample(study, size=60, coders=["ana", "ben", "col"], seed=3)
+    assert asked(sample) == {"ana": {"ar", "en"}, "ben": {"en"}, "col": {"ar"}}
+    load = Counter(Assignment.objects.values_list("person__username", flat=True))
+    assert max(load.values()) - min(load.values()) <= 1
+    assert vacant(sample) == []
+
+
+def test_what_nobody_named_reads_is_told_in_a_sentence() -> None:
+    study, _ = make_coded(en=20, sw=8)
+    reads(study, ana=["en"], ben=["en", "sw"])
+    sample = draw_sample(study, size=28, coders=["ana", "ben"], per_item=2, seed=3)
+    [gap] = vacant(sample)
+    assert (gap.language, gap.seats, gap.items) == ("sw", 8, 8)
+    told = str(gap.sentence)
+    assert "read “sw”" in told
+    assert "8 codings" in told
+    assert "sw000" in told or gap.interviews[0] in told
+
+
+def test_the_second_look_is_drawn_with_the_seed_and_changes_nothing_else() -> None:
+    study, _ = make_coded(en=40)
+    plain = draw_sample(study, size=20, coders=["mara", "tomas"], overlap=0.5, seed=3)
+    looked = draw_sample(
+        study, size=20, coders=["mara", "tomas"], overlap=0.5, assisted=0.3, seed=3
+    )
+    assert drawn(plain) == drawn(looked)
+    assert looked.design["assisted"] == 0.3
+    chosen = list(looked.items.filter(assisted=True).values_list("position", flat=True))
+    assert len(chosen) == 6
+    assert not plain.items.filter(assisted=True).exists()
+    looked.delete()
+    again = draw_sample(study, size=20, coders=["mara", "tomas"], overlap=0.5, assisted=0.3, seed=3)
+    assert list(again.items.filter(assisted=True).values_list("position", flat=True)) == chosen
+
+
+def test_a_further_round_keeps_the_first_and_draws_from_what_is_left() -> None:
+    study, segments = make_coded(en=60, ar=30)
+    first = draw_sample(study, size=30, strata=["language"], coders=["mara"], seed=3)
+    before = drawn(first)
+    second = continue_sample(first, size=20, seed=4)
+    assert drawn(first) == before
+    assert current_sample(study) == second
+    assert rounds(second) == [first, second]
+    assert not set(first.items.values_list("segment")) & set(second.items.values_list("segment"))
+    assert (second.design["round"], second.design["looked"]) == (2, False)
+    assert second.design["coders"] == ["mara"]
+    for size in second.design["sizes"]:
+        drawn_before = first.items.filter(stratum=size["key"]).count()
+        assert size["left"] == size["population"] - drawn_before
+        here = second.items.filter(stratum=size["key"])
+        assert {item.inclusion for item in here} == {size["drawn"] / size["left"]}
+    assert continue_sample(first, size=20, seed=4) == second
+    # The chance of being in either round weighs the items of both up to the population.
+    chance = {
+        size["key"]: first.items.filter(stratum=size["key"]).count() / size["population"]
+        for size in second.design["sizes"]
+    }
+    later = dict(second.items.values_list("stratum", "inclusion"))
+    both = [*first.items.all(), *second.items.all()]
+    total = sum(1 / (1 - (1 - chance[item.stratum]) * (1 - later[item.stratum])) for item in both)
+    assert total == pytest.approx(len(segments))
+
+
+def test_over_many_seeds_every_segment_is_as_likely_to_be_in_some_round() -> None:
+    study, segments = make_coded(en=12)
+    times: Counter[int] = Counter()
+    for seed in range(120):
+        first = draw_sample(study, size=4, seed=seed)
+        second = continue_sample(first, size=4, seed=1000 + seed)
+        times.update(
+            Item.objects.filter(sample__in=[first, second]).values_list("segment", flat=True)
+        )
+        Sample.objects.filter(pk=second.pk).delete()
+        first.delete()
+    # 8 of 12 in 120 draws: 80 on average, with a standard deviation of 5.2.
+    assert all(80 - 5 * 5.2 < times[segment.pk] < 80 + 5 * 5.2 for segment in segments)
+
+
+def test_more_of_one_stratum_says_that_it_looked() -> None:
+    study, _ = make_coded(en=30, ar=30)
+    first = draw_sample(study, size=20, strata=["language"], seed=3)
+    second = continue_sample(first, more={"ar": 5}, coders=["tomas"], seed=4)
+    assert set(second.items.values_list("stratum", flat=True)) == {"ar"}
+    assert second.items.count() == 5
+    assert second.design["looked"] is True
+    third = continue_sample(second, more={"en": 2}, seed=5)
+    assert rounds(third) == [first, second, third]
+    with pytest.raises(Problem, match="continue its latest round"):
+        continue_sample(first, more={"en": 1}, seed=6)
+    with pytest.raises(Problem, match="no stratum “sw”"):
+        continue_sample(third, more={"sw": 1})
+    with pytest.raises(Problem, match="segments left, so 99"):
+        continue_sample(third, more={"ar": 99})
+    with pytest.raises(Problem, match="segments are left to draw"):
+        continue_sample(third, size=99)
+
+
+def test_a_round_is_not_added_to_a_frame_that_changed() -> None:
+    study, _ = make_coded(en=30)
+    first = draw_sample(study, size=10, seed=3)
+    population(study, de=1)
+    with pytest.raises(Problem, match="changed after the sample was drawn"):
+        continue_sample(first, size=5)
+
+
+def test_the_command_adds_a_round_and_names_what_nobody_reads(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study, _ = make_coded(en=20, sw=6)
+    reads(study, ana=["en"])
+    call_command(
+        "draw_sample", study.slug, "--size", "10", "--strata", "language", "--coders", "ana",
+        "--assisted", "0.2", "--seed", "5", "--json",
+    )  # fmt: skip
+    first = json.loads(capsys.readouterr().out)
+    assert first["assisted"] == 2
+    assert first["vacant"][0]["language"] == "sw"
+    call_command("draw_sample", study.slug, "--continue", "--more", "en=3", "--json")
+    second = json.loads(capsys.readouterr().out)
+    assert (second["continues"], second["round"], second["items"]) == (first["sample"], 2, 3)
+    call_command("draw_sample", study.slug, "--continue", "--more", "en=2")
+    assert "2 segments are drawn" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        ({"per_item": 3, "coders": ["a", "b"]}, "3 coders for each item are wanted and 2"),
+        ({"per_item": 0}, "at least one coder"),
+        ({"assisted": 2.0}, "assisted part is a share from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_handed_out_is_said(wanted: dict[str, Any], sentence: str) -> None:
+    study, _ = make_coded(en=9)
+    with pytest.raises(Problem, match=sentence):
+        draw_sample(study, size=4, **wanted)
+    assert not Item.objects.exists()

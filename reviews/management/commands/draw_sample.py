@@ -6,20 +6,21 @@ from rich.console import Console
 from rich.table import Table
 
 from config.commands import Command as BaseCommand
-from reviews.models import Sample
+from reviews.models import Purpose, Sample
 from reviews.reviewing import progress
-from reviews.sampling import draw_sample
-from studies.models import Membership
+from reviews.sampling import continue_sample, current_sample, draw_sample, vacant
+from reviews.training import BAR, WINDOW, draw_training
+from studies.models import Membership, Study
 from studies.people import study_named
-from studies.problems import _
+from studies.problems import Problem, _
 
 
 class Command(BaseCommand):
-    help = _("Draw a probability sample for people to code blind.")
+    help = _("Draw a probability sample for people to code blind, a further round, or a training.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("study", metavar="STUDY")
-        parser.add_argument("--size", type=int, required=True, help=gettext("how many segments"))
+        parser.add_argument("--size", type=int, default=0, help=gettext("how many segments"))
         parser.add_argument(
             "--strata",
             default="",
@@ -35,37 +36,132 @@ class Command(BaseCommand):
         parser.add_argument(
             "--overlap",
             type=float,
-            default=0.0,
             metavar="SHARE",
-            help=gettext("the share that two people code, from 0 to 1"),
+            help=gettext("the share that two people code (or --per-item), from 0 to 1"),
+        )
+        parser.add_argument(
+            "--per-item",
+            type=int,
+            metavar="K",
+            help=gettext("how many people code each item"),
+        )
+        parser.add_argument(
+            "--assisted",
+            type=float,
+            metavar="SHARE",
+            help=gettext(
+                "the share whose coders, after their blind answer, see the machine’s and look again"
+            ),
+        )
+        parser.add_argument(
+            "--purpose",
+            choices=Purpose.values,
+            default=Purpose.REVIEW.value,
+            help=gettext("review, or training with feedback, which enters no estimate"),
+        )
+        parser.add_argument(
+            "--continue",
+            action="store_true",
+            dest="continues",
+            help=gettext("add a round to the latest sample; its items keep their probabilities"),
+        )
+        parser.add_argument(
+            "--more",
+            action="append",
+            default=[],
+            metavar="STRATUM=K",
+            help=gettext("with --continue: so many more from this stratum; may be repeated"),
+        )
+        parser.add_argument(
+            "--interviews",
+            default="",
+            metavar="ID,ID",
+            help=gettext("with --purpose training: these interviews, rather than random ones"),
+        )
+        parser.add_argument(
+            "--bar",
+            type=float,
+            default=BAR,
+            metavar="SHARE",
+            help=gettext("with --purpose training: the share of decisions to make as the key"),
+        )
+        parser.add_argument(
+            "--window",
+            type=int,
+            default=WINDOW,
+            metavar="N",
+            help=gettext("with --purpose training: over the last so many interviews"),
         )
         parser.add_argument("--seed", type=int, help=gettext("made up if not given"))
 
     def work(self, **options: Any) -> dict[str, Any]:
         study = study_named(options["study"])
-        sample = draw_sample(
-            study,
-            size=options["size"],
-            strata=options["strata"].split(","),
-            coders=options["coders"].split(","),
-            overlap=options["overlap"],
-            seed=options["seed"],
-        )
+        sample = self.drawn(study, options)
         stand = progress(sample)
         return {
             "study": study.slug,
             "sample": sample.pk,
+            "purpose": sample.purpose,
+            "continues": sample.continues_id,
+            "round": sample.design.get("round", 1),
             "run": sample.run.name if sample.run else None,
             "seed": sample.seed,
             "frame_digest": sample.frame_digest,
             "items": stand.items,
             "codings_wanted": stand.wanted,
             "answered": stand.answered,
+            "assisted": sample.items.filter(assisted=True).count(),
             "coders": {name: asked for name, (_done, asked) in stand.by_coder.items()},
             "without_sign_in": without_sign_in(sample),
+            "vacant": [
+                {
+                    "language": gap.language,
+                    "seats": gap.seats,
+                    "items": gap.items,
+                    "interviews": list(gap.interviews),
+                    "sentence": gap.sentence.sentence(gettext),
+                }
+                for gap in vacant(sample)
+            ],
             "strata": sample.design["strata"],
             "sizes": sample.design["sizes"],
         }
+
+    def drawn(self, study: Study, options: dict[str, Any]) -> Sample:
+        coders = options["coders"].split(",")
+        if options["purpose"] == Purpose.TRAINING:
+            return draw_training(
+                study,
+                coders=coders,
+                size=options["size"],
+                interviews=options["interviews"].split(","),
+                bar=options["bar"],
+                window=options["window"],
+                seed=options["seed"],
+            )
+        asked = {
+            "size": options["size"],
+            "coders": [name for name in coders if name.strip()],
+            "per_item": options["per_item"],
+            "seed": options["seed"],
+        }
+        if not options["continues"]:
+            if options["more"]:
+                raise Problem(_("More of a stratum is drawn in a further round: add --continue."))
+            return draw_sample(
+                study,
+                strata=options["strata"].split(","),
+                overlap=options["overlap"] or 0.0,
+                assisted=options["assisted"] or 0.0,
+                **asked,
+            )
+        sample = current_sample(study)
+        if sample is None:
+            raise Problem(_("There is no sample to continue yet."))
+        more = dict(stratum_and_number(one) for one in options["more"]) or None
+        return continue_sample(
+            sample, more=more, overlap=options["overlap"], assisted=options["assisted"], **asked
+        )
 
     def show(self, result: dict[str, Any], console: Console) -> None:
         console.print(
@@ -81,7 +177,7 @@ class Command(BaseCommand):
         for heading in (gettext("segments"), gettext("drawn"), gettext("inclusion")):
             table.add_column(heading, justify="right")
         for size in result["sizes"]:
-            share = size["drawn"] / size["population"]
+            share = size["drawn"] / max(size.get("left", size["population"]), 1)
             table.add_row(
                 size["key"] or "–", str(size["population"]), str(size["drawn"]), f"{share:.3f}"
             )
@@ -97,6 +193,8 @@ class Command(BaseCommand):
                 highlight=False,
                 markup=False,
             )
+        for gap in result["vacant"]:
+            console.print(gap["sentence"], highlight=False, markup=False, soft_wrap=True)
         for name in result["without_sign_in"]:
             console.print(
                 gettext(
@@ -108,6 +206,16 @@ class Command(BaseCommand):
                 markup=False,
                 soft_wrap=True,
             )
+
+
+def stratum_and_number(text: str) -> tuple[str, int]:
+    """Return the stratum and the number in `ar / rare=20`."""
+    key, sign, number = text.rpartition("=")
+    if not sign or not number.strip().isdecimal():
+        raise Problem(
+            _("“%(given)s” is no stratum and number, such as “ar / rare=20”."), given=text
+        )
+    return key.strip(), int(number)
 
 
 def without_sign_in(sample: Sample) -> list[str]:
