@@ -234,12 +234,46 @@ class Transcript(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["study", "language"], name="transcripts_by_language"),
+            # The list is read from these alone, whatever it is cut down to, and never from texts.
+            models.Index(
+                fields=["study", "language", "language_source"], name="transcripts_by_language"
+            ),
             models.Index(fields=["study", "language_source"], name="transcripts_by_source"),
+            models.Index(
+                fields=["study", "external_id", "language", "language_source"],
+                name="transcripts_by_id",
+            ),
+            models.Index(
+                fields=["study", "length", "language", "language_source"],
+                name="transcripts_by_length",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.external_id
+
+
+class Searchable(models.Model):
+    """A piece of a transcript whose words the search holds under this row's number.
+
+    The words themselves are in `studies_words` (SQLite, FTS5) or in a column `words` of this
+    table (PostgreSQL), which only `studies/search.py` reads and writes.
+    """
+
+    transcript = models.ForeignKey(Transcript, models.CASCADE, related_name="searchable")
+    piece = models.PositiveIntegerField(_("piece"))
+
+    class Meta:
+        verbose_name = _("searchable piece")
+        verbose_name_plural = _("searchable pieces")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["transcript", "piece"], name="pieces_of_a_transcript_are_numbered"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transcript_id}: {self.piece}"
 
 
 class Segment(models.Model):

@@ -1,0 +1,168 @@
+"""Find words in a study's interviews, in any script, without reading the interviews.
+
+The index is one table of FTS5 in SQLite and a GIN index over a tsvector in PostgreSQL; both hold
+the same words, made in `studies/words.py`, so that both find the same and nothing depends on a
+database's locale or on an extension. An import does not wait for it: `index` brings it up to date.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.core.exceptions import EmptyResultSet
+from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
+
+from .models import Searchable, Study, Transcript
+from .words import asked, hit, pieces
+
+BATCH = 100  # interviews indexed in one transaction
+AROUND = 90  # characters shown before and after a hit
+AT_ONCE = 300  # interviews that a search indexes by itself before it looks
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """The words of an interview where a hit stands; `before` or `after` is cut where it has to."""
+
+    before: str
+    hit: str
+    after: str
+
+
+def missing(study: Study) -> "QuerySet[Transcript]":
+    """Return the transcripts of `study` that a search does not know yet."""
+    rows: QuerySet[Transcript] = study.transcripts.filter(searchable=None)
+    return rows
+
+
+def index(
+    study: Study,
+    *,
+    seconds: float | None = None,
+    advance: Callable[[int, int | None], None] | None = None,
+) -> int:
+    """Index what a search does not know yet, for `seconds` at most; return how many are left.
+
+    A batch is one short transaction: interrupted, the same call goes on. Two at once share it.
+    """
+    until = time.monotonic() + seconds if seconds is not None else None
+    todo = list(missing(study).order_by("pk").values_list("pk", flat=True))
+    for done in range(0, len(todo), BATCH):
+        if until is not None and time.monotonic() >= until:
+            break
+        batch = todo[done : done + BATCH]
+        texts = dict(Transcript.objects.filter(pk__in=batch).values_list("pk", "text"))
+        found = [(pk, list(pieces(texts[pk]))) for pk in batch if pk in texts]
+        try:
+            with transaction.atomic():
+                _store(found)
+        except IntegrityError:
+            pass  # somebody else indexed some of them, or removed them; the next call looks again
+        if advance:
+            advance(min(done + BATCH, len(todo)), len(todo))
+    if todo and connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE studies_searchable")
+    return missing(study).count()
+
+
+def forget(transcripts: "QuerySet[Transcript]") -> None:
+    """Take `transcripts` out of the index, because their texts change."""
+    # What FTS5 holds under a number that no row has any more is never found.
+    Searchable.objects.filter(transcript__in=transcripts.values("pk")).delete()
+
+
+def matching(
+    rows: "QuerySet[Transcript]", query: str, limit: int, after: int = 0, before: int = 0
+) -> list[int]:
+    """Return the keys of the first `limit` of `rows` in which the words of `query` stand in a row.
+
+    They come in the order in which they were indexed, which is that of the import. `after` and
+    `before` are keys of transcripts between which to look; with `before`, those next to it.
+    """
+    words, open_end = asked(query)
+    if not words:
+        return []
+    try:
+        inside, parameters = rows.order_by().values("pk").query.sql_with_params()
+    except EmptyResultSet:
+        return []
+    where, values = [f"s.transcript_id IN ({inside})"], list(parameters)
+    backwards = before and not after
+    if connection.vendor == "sqlite":
+        number = "studies_words.rowid"
+        table = "studies_words JOIN studies_searchable s ON s.id = studies_words.rowid"
+        where.append("studies_words MATCH %s")
+        values.append(f'"{" ".join(words)}"' + (" *" if open_end else ""))
+    else:
+        number, table = "s.id", "studies_searchable s"
+        where.append("s.words @@ %s::tsquery")
+        values.append(" <-> ".join(f"'{word}'" for word in words) + (":*" if open_end else ""))
+    for key, sign, newest in ((after, ">", "-pk"), (before, "<", "pk")):
+        if key:
+            edge = Searchable.objects.filter(transcript=key).order_by(newest)
+            where.append(f"{number} {sign} %s")
+            values.append(edge.values_list("pk", flat=True).first() or 0)
+    direction = "DESC" if backwards else "ASC"
+    sql = (
+        f"SELECT s.transcript_id FROM {table} WHERE {' AND '.join(where)} "  # noqa: S608  no input
+        f"ORDER BY {number} {direction} LIMIT %s"
+    )
+    taken = limit
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(sql, [*values, taken])
+            rows_found = [key for (key,) in cursor.fetchall()]
+            keys = list(dict.fromkeys(rows_found))[:limit]
+            if len(keys) == limit or len(rows_found) < taken:
+                return keys[::-1] if backwards else keys
+            taken *= 4  # long transcripts have several pieces
+
+
+def snippets(keys: list[int], query: str) -> dict[int, Snippet]:
+    """Return where `query` stands first in each of the transcripts `keys`."""
+    shown = {}
+    for pk, text in Transcript.objects.filter(pk__in=keys).values_list("pk", "text"):
+        start, end = hit(text, query) or (0, 0)
+        before, after = text[max(0, start - AROUND) : start], text[end : end + AROUND]
+        if start > AROUND:
+            before = "…" + before.partition(" ")[2] if " " in before else "…" + before
+        if end + AROUND < len(text):
+            after = after.rpartition(" ")[0] + "…" if " " in after else after + "…"
+        shown[pk] = Snippet(before, text[start:end], after)
+    return shown
+
+
+def _store(found: list[tuple[int, list[str]]]) -> None:
+    if connection.vendor == "sqlite":
+        rows = [
+            (Searchable(transcript_id=pk, piece=number), words)
+            for pk, parts in found
+            for number, words in enumerate(parts, 1)
+        ]
+        Searchable.objects.bulk_create([row for row, _words in rows])
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO studies_words (rowid, words) VALUES (%s, %s)",
+                [(row.pk, words) for row, words in rows],
+            )
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO studies_searchable (transcript_id, piece, words) "
+            "VALUES (%s, %s, %s::tsvector)",
+            [
+                (pk, number, _vector(words))
+                for pk, parts in found
+                for number, words in enumerate(parts, 1)
+            ],
+        )
+
+
+def _vector(words: str) -> str:
+    """Return `words` with their places, as PostgreSQL reads a tsvector."""
+    places: dict[str, list[str]] = {}
+    for place, word in enumerate(words.split(), 1):
+        places.setdefault(word, []).append(str(place))
+    return " ".join(f"'{word}':{','.join(at)}" for word, at in places.items())
