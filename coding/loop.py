@@ -20,12 +20,12 @@ from django.utils import timezone
 
 from codebooks.models import Code
 from coding import leases
-from coding.coders import Answered, Coder, Failed, Passage, Reply, Stopped, TooLarge
+from coding.coders import Answered, Coder, Failed, Passage, Proposal, Reply, Stopped, TooLarge
+from coding.costs import rate_of
 from coding.evidence import Text
-from coding.leases import Answer, Pace, Piece
+from coding.leases import Answer, Pace, Piece, Support
 from coding.limits import Limiter
-from coding.models import Attempt, CoderKind, Evidence, Outcome, Run, State, Work
-from coding.prices import price
+from coding.models import Attempt, CoderKind, Outcome, Run, State, Work
 from coding.prompts import spoken
 from coding.runs import CANCELED, progress
 from studies.problems import _
@@ -149,7 +149,7 @@ class Loop:
         self.advance = advance or (lambda _count: None)
         self.pace = pace
         self.owner = leases.new_owner()
-        self.price = price(run.model) if coder.remote else None
+        self.price = rate_of(run) if coder.remote else None
         self.limiter = Limiter(getattr(coder, "service", ""), coder.model)
         codes = Code.objects.filter(dimension__revision_id=run.revision_id)
         self.codes = {
@@ -510,18 +510,18 @@ class Loop:
             self.run.refresh_from_db()
 
 
-def supported(passage: Passage, reply: Reply) -> list[Any]:
+def supported(passage: Passage, reply: Reply) -> list[tuple[Proposal, list[Support]]]:
     """Return each proposal of `reply` with its evidence as found in the text."""
     if not isinstance(reply.outcome, Answered):
         return []
     text: Text | None = None
     marks = []
     for proposal in reply.outcome.proposals:
-        rows: dict[tuple[int | None, int | None], Evidence] = {}
+        rows: dict[tuple[int | None, int | None], Support] = {}
         for quote in proposal.quotes:
             if quote.start is not None:
                 end = quote.start + len(quote.text)
-                rows[quote.start, end] = Evidence(start=quote.start, end=end, found="exact")
+                rows[quote.start, end] = Support(quote.start, end, "exact")
                 continue
             text = text or Text(passage.text, spoken(passage))
             for place in text.locate(
@@ -529,8 +529,7 @@ def supported(passage: Passage, reply: Reply) -> list[Any]:
             ):
                 said = "" if place.found == "exact" else leases.clean(quote.text)
                 rows.setdefault(
-                    (place.start, place.end),
-                    Evidence(start=place.start, end=place.end, found=place.found, quote=said),
+                    (place.start, place.end), Support(place.start, place.end, place.found, said)
                 )
         marks.append((proposal, list(rows.values())))
     return marks

@@ -4,12 +4,7 @@ Running a step again does no harm: the same coder, model, revision and prompt ar
 and what is done in it is done.
 """
 
-import json
-import logging
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -27,15 +22,14 @@ from coding.coders import (
     Guide,
     Kind,
     Passage,
-    Usage,
 )
-from coding.models import Attempt, Batch, CoderKind, Coding, Evidence, Outcome, Run, State, Work
-from coding.prices import Price, price
-from coding.prompts import Prompt, user_turn, write
+from coding.coders.services import ANTHROPIC, chosen, model_for
+from coding.ledger import KNOWN, on_their_way
+from coding.models import Attempt, Batch, CoderKind, Coding, Evidence, Run, State, Work
+from coding.prices import price
+from coding.prompts import write
 from studies.models import Segment, Study
 from studies.problems import Problem, _
-
-log = logging.getLogger(__name__)
 
 # Why a run does not go on that a person told so.
 PAUSED = _("Paused by a person: resume it to go on.")
@@ -43,9 +37,6 @@ CANCELED = _("Canceled by a person: resume it to take it up again.")
 
 MOST_EXAMPLES = 2_000  # reviewed codings that the embedded coder learns from
 SURVEYED = 100  # segments from which the embedded coder learns what all talk about
-SAMPLE = 20  # segments whose tokens are counted for an estimate
-TYPICAL_OUTPUT = 60  # tokens of an answer for each mark that may be expected
-BYTES_A_TOKEN = 3.2  # of this model family, over many languages, where nobody can count
 
 
 # ---- starting -------------------------------------------------------------------------------
@@ -59,11 +50,13 @@ def start_run(
     budget: Decimal | None = None,
     revision: Revision | None = None,
     base_url: str = "",
+    service: str = "",
 ) -> Run:
     """Return the run of `coder` on the current codebook of `study`, with work for all segments.
 
     The same coder, model, revision and prompt give the run that is there already; segments that
-    were imported since are added to it. The revision is frozen.
+    were imported since are added to it. The revision is frozen. `base_url` and `service` say where
+    Claude is asked (`coding/coders/services.py`); the run keeps both.
     """
     revision = revision or current_revision(study)
     if not Segment.objects.filter(transcript__study=study).exists():
@@ -78,9 +71,14 @@ def start_run(
             raise Problem(
                 _("“%(url)s” is no address: it begins with http:// or https://."), url=base_url
             )
-        model = model or MODEL
+        service = chosen(service) if service else ""
+        model = model_for(service or chosen(), model, MODEL)
         digest = write(guide(revision)).digest
-        parameters = {"prices": str(price(model).date), "base_url": base_url}
+        parameters = {
+            "prices": str(price(model, service=service or chosen()).date),
+            "base_url": base_url,
+            "service": service or chosen(),
+        }
     elif coder == CoderKind.EMBEDDED:
         from coding.coders import embedded
 
@@ -97,7 +95,7 @@ def start_run(
     known = Run.objects.filter(**same, prompt_digest=digest, replicate=0)
     if coder == CoderKind.CLAUDE and not known.exists():
         # Without a key there is nothing to begin, and no empty run is left behind.
-        client(base_url or None).close()
+        client(base_url or None, platform=parameters["service"]).close()
     with transaction.atomic():
         freeze(revision)
         run, _created = Run.objects.get_or_create(
@@ -119,6 +117,8 @@ def start_run(
             run.budget = budget
         if base_url:
             run.parameters["base_url"] = base_url
+        if service and coder == CoderKind.CLAUDE:
+            run.parameters["service"] = service
         run.save(update_fields=["finished_at", "stopped_because", "budget", "parameters"])
     return run
 
@@ -261,7 +261,7 @@ def coder_for(run: Run, *, base_url: str = "") -> Coder:
         from coding.coders.claude import ClaudeCoder
 
         where = base_url or run.parameters.get("base_url") or None
-        return ClaudeCoder(write(words), run.model, base_url=where)
+        return ClaudeCoder(write(words), run.model, base_url=where, platform=service_of(run))
     if run.coder == CoderKind.EMBEDDED:
         from coding.coders.embedded import EmbeddedCoder
 
@@ -270,6 +270,13 @@ def coder_for(run: Run, *, base_url: str = "") -> Coder:
         # A replicate goes by what its run kept: it is the same coder asked again.
         return EmbeddedCoder(words, examples, background_of(run.replicate_of or run, words))
     raise Problem(_("“%(run)s” was coded elsewhere and can't be gone on with."), run=run.name)
+
+
+def service_of(run: Run | None, service: str = "") -> str:
+    """Return `service` if it is given, else the one that `run` goes through, else the usual one."""
+    if run is None or service:
+        return chosen(service)
+    return str(run.parameters.get("service") or ANTHROPIC)
 
 
 def background_of(run: Run, words: Guide) -> Any:
@@ -298,95 +305,6 @@ def background_of(run: Run, words: Guide) -> Any:
     return embedded.Background.from_json(kept) if kept else None
 
 
-# ---- what it will cost ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a run would cost, in USD, by `counted_by` ("count_tokens" or "characters")."""
-
-    segments: int
-    model: str
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int
-    usd: Decimal
-    usd_batch: Decimal
-    prices_of: str
-    counted_by: str
-
-
-def estimate(
-    study: Study, model: str = "", *, base_url: str = "", again: Sequence[int] = ()
-) -> Estimate:
-    """Return what it would cost to have `model` code what it has not coded in `study` yet.
-
-    `again` are segments, by their keys, that replicates are to code: each as often as it is named.
-    Tokens are counted by the service on a sample; where it can't be asked they are guessed from
-    the length. Nothing is sent that costs money.
-    """
-    from coding.coders.claude import MODEL, ClaudeCoder
-
-    model = model or MODEL
-    prompt = write(guide(current_revision(study)))
-    rate = price(model)
-    segments = Segment.objects.filter(transcript__study=study)
-    same_run = Q(
-        work__run__model=model, work__run__prompt_digest=prompt.digest, work__run__replicate=0
-    )
-    ended = segments.filter(same_run, work__state__in=[State.DONE, State.REFUSED, State.FAILED])
-    keys = list(
-        segments.exclude(pk__in=ended.values("pk")).order_by("pk").values_list("pk", flat=True)
-    )
-    keys += again
-    step = max(1, len(keys) // SAMPLE)
-    chosen = segments.filter(pk__in=keys[::step][:SAMPLE]).select_related("transcript")
-    sample = [leases.passage_of(segment, study.speaker_roles) for segment in chosen]
-    counted_by = "count_tokens"
-    try:
-        with closing(ClaudeCoder(prompt, model, base_url=base_url or None)) as asked:
-            system, messages = asked.count(sample)
-    except Exception as error:  # whatever is in the way, an estimate is still wanted
-        if not isinstance(error, Problem):
-            log.info("count_tokens: %s", type(error).__name__)
-        counted_by = "characters"
-        system, messages = guessed(prompt, sample)
-    message = sum(messages) / max(len(messages), 1)
-    output = TYPICAL_OUTPUT * sum(
-        1 + len(dimension.codes) // 8 for dimension in prompt.guide.dimensions
-    )
-    cached = system if system >= rate.cache_minimum > 0 else 0
-    whole = Usage(
-        input=round(len(keys) * (message + system - cached)),
-        output=len(keys) * output,
-        cache_read=max(len(keys) - 1, 0) * cached,
-        cache_write=cached if keys else 0,
-    )
-    return Estimate(
-        segments=len(keys),
-        model=model,
-        input_tokens=whole.input,
-        output_tokens=whole.output,
-        cached_tokens=whole.cache_read,
-        usd=one_by_one(rate, whole),
-        usd_batch=one_by_one(rate, whole) * rate.batch,
-        prices_of=rate.date,
-        counted_by=counted_by,
-    )
-
-
-def one_by_one(rate: Price, whole: Usage) -> Decimal:
-    """Return what `whole` costs when it is many requests, none of them long."""
-    return replace(rate, long=None).cost(whole)
-
-
-def guessed(prompt: Prompt, passages: Sequence[Passage]) -> tuple[int, list[int]]:
-    """Return about how many tokens every request shares, and each message has."""
-    shared = len(prompt.system) + len(json.dumps(prompt.schema))
-    messages = [len(user_turn(passage).encode("utf-8", "replace")) for passage in passages]
-    return round(shared / BYTES_A_TOKEN), [round(size / BYTES_A_TOKEN) for size in messages]
-
-
 # ---- how it stands --------------------------------------------------------------------------
 
 
@@ -396,7 +314,7 @@ def progress(run: Run) -> dict[str, Any]:
     `segments` by state, `finished`, `stopped` (why, or empty), `tokens`, `cost` (booked, USD),
     `maybe_billed` (requests whose answer was lost: how many, and the most they can have cost),
     `batches` (open: sent and not settled, of how many requests), `budget` (shared with replicates),
-    `cache_hits` (share of the cached prompt's tokens that were read, not written).
+    `cache_hits` (share of all input that was read from the cache).
     """
     run.refresh_from_db()
     budget = Run.objects.values_list("budget", flat=True).get(pk=leases.purse(run))
@@ -404,10 +322,8 @@ def progress(run: Run) -> dict[str, Any]:
         Work.objects.filter(run=run).order_by().values_list("state").annotate(Count("pk"))
     )
     ledger = Attempt.objects.filter(work__run=run)
-    known = Q(input_tokens__isnull=False)
     batches = Batch.objects.filter(run=run, settled_at=None)
-    # What a batch will cost is open as long as it is, and nothing is lost by that.
-    with_service = Q(outcome=Outcome.SENT, batch__in=batches)
+    lost = ~KNOWN & ~on_their_way(run) & Q(cost__gt=0)
     waiting = batches.aggregate(open=Count("pk"), requests=Sum("requests"))
     sums = ledger.aggregate(
         requests=Count("pk"),
@@ -415,11 +331,12 @@ def progress(run: Run) -> dict[str, Any]:
         output=Sum("output_tokens"),
         cache_read=Sum("cache_read_tokens"),
         cache_write=Sum("cache_write_tokens"),
-        booked=Sum("cost", filter=known),
-        lost=Count("pk", filter=~known & ~with_service & Q(cost__gt=0)),
-        lost_cost=Sum("cost", filter=~known & ~with_service),
+        booked=Sum("cost", filter=KNOWN),
+        lost=Count("pk", filter=lost),
+        lost_cost=Sum("cost", filter=lost),
     )
-    cached = (sums["cache_read"] or 0) + (sums["cache_write"] or 0)
+    read = sums["cache_read"] or 0
+    all_input = (sums["input"] or 0) + read + (sums["cache_write"] or 0)
     total = sum(states.values())
     ended = sum(count for state, count in states.items() if state not in leases.OPEN)
     return {
@@ -429,6 +346,7 @@ def progress(run: Run) -> dict[str, Any]:
         "coder": run.coder,
         "model": run.model,
         "base_url": run.parameters.get("base_url") or "",
+        "service": service_of(run) if run.coder == CoderKind.CLAUDE else "",
         "by_dimension": bool(run.parameters.get("by_dimension")),
         "segments": {"total": total, "ended": ended}
         | {state.value: states.get(state.value, 0) for state in State},
@@ -436,7 +354,7 @@ def progress(run: Run) -> dict[str, Any]:
         "stopped": run.stopped_because,
         "requests": sums["requests"],
         "tokens": {key: sums[key] or 0 for key in ("input", "output", "cache_read", "cache_write")},
-        "cache_hits": (sums["cache_read"] or 0) / cached if cached else None,
+        "cache_hits": read / all_input if all_input else None,
         "cost": float(sums["booked"] or 0),
         "batches": {"open": waiting["open"], "requests": waiting["requests"] or 0},
         "maybe_billed": {"requests": sums["lost"], "at_most": float(sums["lost_cost"] or 0)},
@@ -482,13 +400,3 @@ def ended_as(run: Run, state: State) -> dict[str, dict[str, int]]:
     for reason, language, count in sorted(rows):
         found.setdefault(reason, {})[language] = count
     return found
-
-
-def maybe_billed(run: Run) -> list[Attempt]:
-    """Return the requests of `run` whose end is not known: they may have been charged."""
-    unknown = Attempt.objects.filter(work__run=run, input_tokens=None, cost__gt=0)
-    return list(
-        unknown.exclude(outcome=Outcome.SENT, batch__settled_at=None, batch__isnull=False).order_by(
-            "pk"
-        )
-    )

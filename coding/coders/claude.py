@@ -150,7 +150,7 @@ class ClaudeCoder:
         """
         import anthropic
 
-        alone = [self.counted(user_turn(passage)) for passage in passages]
+        alone = self.count_messages(passages)
         if not alone:
             return 0, 0, []
         prompted = self.counted(user_turn(passages[0]), system=self.system)
@@ -166,6 +166,10 @@ class ClaudeCoder:
                 raise TooLargeForm from error
             raise
         return prompted - alone[0], whole - prompted, alone
+
+    def count_messages(self, passages: Sequence[Passage]) -> list[int]:
+        """Return how many tokens each message has, by the service."""
+        return [self.counted(user_turn(passage)) for passage in passages]
 
     def counted(self, message: str, **more: Any) -> int:
         """Return how many tokens a request has."""

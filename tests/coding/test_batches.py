@@ -21,9 +21,10 @@ from coding.batches import (
 )
 from coding.coders.claude import ClaudeCoder
 from coding.leases import Pace
+from coding.ledger import maybe_billed
 from coding.loop import BUDGET_SPENT, work_loop
 from coding.models import Attempt, Batch, BatchState, Coding, Evidence, Run, State, Work
-from coding.runs import coder_for, findings, maybe_billed, progress, start_run
+from coding.runs import coder_for, findings, progress, start_run
 from studies.problems import Problem
 from tests.factories import make_revision, make_segment, make_study
 from tests.simulator.server import Running

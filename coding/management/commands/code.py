@@ -1,7 +1,5 @@
 import sys
 from contextlib import closing
-from dataclasses import asdict
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -14,13 +12,16 @@ from codebooks.revisions import current_revision
 from coding.batches import batch_loop
 from coding.coders import Coder
 from coding.coders.claude import MODEL, ClaudeCoder
+from coding.coders.services import chosen, needs_batches
+from coding.costs import costs, estimate, keep
 from coding.leases import OPEN, ask_again
 from coding.loop import BUDGET_SPENT, work_loop
 from coding.models import CoderKind, Run, State
 from coding.prompts import write
 from coding.replicates import start_replicates, still_to_repeat
-from coding.runs import amount, coder_for, estimate, findings, guide, progress, start_run
+from coding.runs import amount, coder_for, findings, guide, progress, start_run
 from coding.tasks import wake
+from coding.wording import estimate_sentences, money, reason, share
 from config.commands import Command as BaseCommand
 from config.commands import progress as progress_bar
 from studies.models import Study
@@ -46,6 +47,14 @@ class Command(BaseCommand):
             default="",
             metavar="URL",
             help=gettext("a server of your own that speaks the Messages API"),
+        )
+        parser.add_argument(
+            "--service",
+            default="",
+            metavar="NAME",
+            help=gettext(
+                "who is asked: anthropic, bedrock, vertex or foundry (else CONCORD_SERVICE says)"
+            ),
         )
         parser.add_argument(
             "--again-failed",
@@ -107,11 +116,14 @@ class Command(BaseCommand):
         times = options["replicates"]
         if times is None and (options["share"] is not None or options["seed"] is not None):
             raise Problem(mark("--share and --seed say what to code again: add --replicates K."))
+        if batch:
+            needs_batches(chosen(options["service"]))
         told = Console(stderr=True, highlight=False)
+        where = {"base_url": options["base_url"], "service": options["service"]}
         if options["estimate"]:
             again = self.to_repeat(study, options) if times is not None else []
-            planned = estimate(study, options["model"], base_url=options["base_url"], again=again)
-            return {"study": study.slug, "estimate": said(planned, batch=batch)}
+            planned = estimate(study, options["model"], **where, again=again)
+            return {"study": study.slug, "estimate": {**planned.as_json(), "batch": batch}}
         if options["queue"] and not settings.CELERY_BROKER_URL:
             raise Problem(mark("There are no workers: set CONCORD_BROKER, or leave out --queue."))
         result: dict[str, Any] = {}
@@ -120,7 +132,7 @@ class Command(BaseCommand):
             options["coder"],
             model=options["model"],
             budget=limit,
-            base_url=options["base_url"],
+            **where,
         )
         runs = [run]
         if times is not None:
@@ -131,14 +143,15 @@ class Command(BaseCommand):
         if left := [each for each in runs if open_work(each)]:
             with closing(coder_for(run)) as coder:
                 if coder.remote:
-                    where = run.parameters.get("base_url", "")
                     again = [
                         segment for each in left if each.replicate for segment in open_work(each)
                     ]
-                    planned = estimate(study, run.model, base_url=where, again=again)
-                    result["estimate"] = said(planned, batch=batch)
+                    planned = estimate(study, run.model, **where, again=again)
+                    result["estimate"] = {**planned.as_json(), "batch": batch}
                     if not stop:
-                        told.print(cost_sentence(result["estimate"]))
+                        keep(run, planned)
+                        for sentence in estimate_sentences(result["estimate"], batch=batch):
+                            told.print(sentence, markup=False)
                     if not (options["yes"] or stop) and sys.stdin.isatty() and not agreed(told):
                         raise Problem(mark("Nothing was sent."))
                 # One after the other: what the run itself needs is coded before anything again.
@@ -155,9 +168,15 @@ class Command(BaseCommand):
         if stands["stopped"] and stands["stopped"] != BUDGET_SPENT:
             raise Problem(
                 mark("The run stopped: %(why)s The same command goes on where it was."),
-                why=gettext(stands["stopped"]),
+                why=reason(stands["stopped"]),
             )
-        return {**result, **stands, **findings(run), "replicates": repeats}
+        return {
+            **result,
+            **stands,
+            **findings(run),
+            "costs": costs(run),
+            "replicates": repeats,
+        }
 
     def to_repeat(self, study: Study, options: dict[str, Any]) -> list[int]:
         """Return the segments that replicates would have to code, before anything is made."""
@@ -211,7 +230,9 @@ class Command(BaseCommand):
 
     def show(self, result: dict[str, Any], console: Console) -> None:
         if "segments" not in result:
-            console.print(cost_sentence(result["estimate"]), highlight=False)
+            made = result["estimate"]
+            for sentence in estimate_sentences(made, batch=made["batch"]):
+                console.print(sentence, markup=False, highlight=False)
             return
         table = Table(show_header=False)
         segments = result["segments"]
@@ -220,9 +241,9 @@ class Command(BaseCommand):
             if segments[state.value]:
                 table.add_row(str(state.label), str(segments[state.value]))
         for kind in ("refused", "failed"):
-            for reason, languages in result[kind].items():
+            for why, languages in result[kind].items():
                 where = ", ".join(f"{language} {n}" for language, n in languages.items())
-                table.add_row("", f"{gettext(reason)}: {where}")
+                table.add_row("", f"{reason(why)}: {where}")
         evidence = result["evidence"]
         table.add_row(
             gettext("evidence"),
@@ -230,10 +251,13 @@ class Command(BaseCommand):
         )
         if result["requests"]:
             table.add_row(gettext("requests"), str(result["requests"]))
-            table.add_row(gettext("cost"), f"{result['cost']:.4f} USD")
+            table.add_row(gettext("cost"), f"{money(result['cost'])} USD")
+            took = result["costs"]
+            table.add_row(gettext("for 1,000 interviews"), f"{money(took['usd_per_1000'])} USD")
+            table.add_row(gettext("input read from the cache"), share(took["hit_rate"]))
         if lost := result["maybe_billed"]["requests"]:
             most = result["maybe_billed"]["at_most"]
-            table.add_row(gettext("maybe billed"), f"{lost} ({most:.4f} USD)")
+            table.add_row(gettext("maybe billed"), f"{lost} ({money(most)} USD)")
         console.print(table)
         for again in result["replicates"]:
             console.print(
@@ -259,7 +283,7 @@ class Command(BaseCommand):
         if result["stopped"]:
             console.print(
                 gettext("The run stopped: %(why)s The same command goes on where it was.")
-                % {"why": gettext(result["stopped"])},
+                % {"why": reason(result["stopped"])},
                 markup=False,
             )
 
@@ -268,27 +292,6 @@ def open_work(run: Run) -> list[int]:
     """Return the segments of `run` that have not ended, by their keys."""
     left = run.work.filter(state__in=OPEN).order_by("segment_id")
     return list(left.values_list("segment_id", flat=True))
-
-
-def said(made: Any, *, batch: bool = False) -> dict[str, Any]:
-    """Return an estimate as JSON; `batch` says which of its two prices is meant."""
-    return {
-        key: float(value) if isinstance(value, Decimal) else value
-        for key, value in asdict(made).items()
-    } | {"batch": batch}
-
-
-def cost_sentence(made: dict[str, Any]) -> str:
-    """Return what it would cost as a sentence."""
-    if made["batch"]:
-        return gettext(
-            "Coding %(segments)s segments with %(model)s in batches would cost about "
-            "%(usd_batch).4f USD (prices of %(prices_of)s; tokens by %(counted_by)s)."
-        ) % {**made}
-    return gettext(
-        "Coding %(segments)s segments with %(model)s would cost about %(usd).4f USD "
-        "(prices of %(prices_of)s; tokens by %(counted_by)s)."
-    ) % {**made}
 
 
 def agreed(told: Console) -> bool:
