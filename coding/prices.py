@@ -130,6 +130,14 @@ def price(
     return found.times(Decimal(str(theirs.get("factor", "1"))) * more)
 
 
+def models(table: Path | None = None) -> list[str]:
+    """Return the models that the table names; none where it can't be read."""
+    try:
+        return list(read(table or Path(os.environ.get("CONCORD_PRICES", TABLE)))["models"])
+    except Problem:
+        return []
+
+
 def figures(name: str, rows: dict[str, Any], row: dict[str, Any], prefix: str) -> Price:
     """Return the price of `row` under `prefix`."""
     return Price(

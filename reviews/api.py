@@ -11,6 +11,7 @@ from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from coding.costs import costs
 from coding.runs import progress
 from reviews.reports import as_json, report
 from reviews.reviewing import must_stay_blind
@@ -64,12 +65,12 @@ def studies(request: Request) -> Response:
 @extend_schema(responses=OpenApiTypes.OBJECT)
 @api_view(["GET"])
 def run_progress(request: Request, slug: str) -> Response:
-    """How far the latest run is: segments by state, tokens, cost, evidence."""
+    """How far the latest run is: segments by state, tokens, and what it cost, by language too."""
     study = seen_by(request, slug)
     run = study.runs.filter(replicate=0).order_by("-pk").first()
     if run is None:
         raise Http404
-    return Response(progress(run))
+    return Response({**progress(run), "costs": costs(run)})
 
 
 @extend_schema(request=SampleRequest, responses={201: SampleSerializer})

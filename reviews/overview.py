@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from codebooks.models import Code, Revision
 from coding.models import CodingKind, State, Work
+from coding.wording import reason
 from reviews.models import Assignment
 from reviews.reviewing import progress
 from reviews.sampling import current_sample
@@ -111,7 +112,7 @@ def coding_step(study: Study) -> Step:
         figure = _("%(done)d of %(all)d decided") % {"done": ended, "all": everything}
         detail = _("by %(coder)s") % {"coder": run.get_coder_display()}
         if run.stopped_because:
-            detail = run.stopped_because
+            detail = reason(run.stopped_because)
     return Step(
         title=_("Coding"),
         url=reverse("coding", args=[study.slug]),

@@ -51,6 +51,26 @@ def chosen(service: str = "") -> str:
     return name
 
 
+def servers() -> list[str]:
+    """Return the addresses that leads may have asked from the site, by CONCORD_SERVERS.
+
+    The site's key goes to whatever address is asked, so a person at the site can't name another.
+    """
+    return [url.strip() for url in os.environ.get("CONCORD_SERVERS", "").split(",") if url.strip()]
+
+
+def needs_server(url: str) -> None:
+    """Raise a Problem unless `url` is empty or one of the site's servers."""
+    if url and url not in servers():
+        raise Problem(
+            _(
+                "“%(url)s” is not one of this site’s servers: whoever runs the site adds it to "
+                "CONCORD_SERVERS."
+            ),
+            url=url,
+        )
+
+
 def has_batches(service: str) -> bool:
     """Return whether `service` takes batches."""
     return service == ANTHROPIC

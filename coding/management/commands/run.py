@@ -4,8 +4,10 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext
 from rich.console import Console
 
+from coding.costs import costs
 from coding.runs import progress
 from coding.tasks import tell
+from coding.wording import reason
 from config.commands import Command as BaseCommand
 from studies.people import study_named
 from studies.problems import Problem
@@ -32,7 +34,7 @@ class Command(BaseCommand):
         if run is None:
             raise Problem(mark("“%(study)s” has no such run."), study=study.slug)
         tell(run, options["what"])
-        return progress(run)
+        return {**progress(run), "costs": costs(run)}
 
     def show(self, result: dict[str, Any], console: Console) -> None:
         segments = result["segments"]
@@ -43,4 +45,4 @@ class Command(BaseCommand):
             highlight=False,
         )
         if result["stopped"]:
-            console.print(gettext(result["stopped"]), markup=False, highlight=False)
+            console.print(reason(result["stopped"]), markup=False, highlight=False)
