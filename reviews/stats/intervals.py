@@ -60,16 +60,19 @@ LEAST_FOR_A = 30
 """Human labels below which an estimate is never grade A."""
 
 
-def grade(method: Method, reviewed: int, low: float, high: float, target: float) -> Grade:
+def grade(
+    method: Method, reviewed: int, low: float, high: float, target: float, *, enough: bool = True
+) -> Grade:
     """Return the evidence grade: A design-based and narrow, B wide, C model-assisted, D machine.
 
-    `target` is the half-width that the study wants.
+    `target` is the half-width that the study wants. Without `enough` human labels to say anything
+    of the domain (status `insufficient`) a number is not validated there, whatever its method.
 
     >>> grade("cells", 200, 0.10, 0.16, target=0.05)
     'A'
     """
     if method == "none":
         return "D"
-    if method == "smoothed":
+    if method == "smoothed" or not enough:
         return "C"
     return "A" if reviewed >= LEAST_FOR_A and high - low <= 2 * target else "B"

@@ -10,11 +10,12 @@ Three levels, in this order: the cell estimator where every cell has its 5 answe
 answers alone (Hajek, Wilson); else, where nobody answered, a model over the other domains.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from reviews.stats.arrays import Bools, Floats, Ints, Whole, ratio, totals
 from reviews.stats.cells import (
@@ -27,7 +28,7 @@ from reviews.stats.cells import (
     post_stratify,
     solve,
 )
-from reviews.stats.intervals import Grade, Method, grade, sidak, wilson
+from reviews.stats.intervals import Grade, Method, critical, grade, sidak, wilson
 from reviews.stats.smoothing import Smoothed, smooth
 
 Status = Literal["ok", "insufficient", "model_assisted", "machine_only", "no_population"]
@@ -35,18 +36,27 @@ Status = Literal["ok", "insufficient", "model_assisted", "machine_only", "no_pop
 LEAST_REVIEWED = 10
 """Answers below which a domain is reported without being ranked."""
 
+FAR = 1e9
+"""How far limits go where a single interview answered: as far as there is anything."""
+
 Merged = tuple[tuple[tuple[int, int], ...], ...]
 
 
 @dataclass(frozen=True)
 class Review:
-    """What the machine said about all units and people about the drawn ones."""
+    """What the machine said about all units and people about the drawn ones.
+
+    `clusters` names the interview of each drawn unit, where several units may come from one:
+    variances are then those of interview totals, and intervals take t with one degree of freedom
+    fewer than there are interviews.
+    """
 
     machine: Whole
     stratum: Whole
     drawn: Whole
     inclusion: Floats
     y: Floats
+    clusters: Whole | None = None
 
     def __post_init__(self) -> None:
         units, columns = self.machine.shape
@@ -144,13 +154,43 @@ def _areas(review: Review, domain: Whole | None, domains: int) -> tuple[Ints, in
     return domain.astype(np.int64), domains, False
 
 
-def response_bounds(review: Review) -> tuple[Floats, Floats]:
-    """Return each code's corrected share if every open question were a no, and if it were a yes."""
+def category_bounds(
+    review: Review,
+    categories: int,
+    domain: Whole | None = None,
+    domains: int = 1,
+    shares: Floats | None = None,
+) -> tuple[Floats, Floats]:
+    """Return each category's corrected share if it held in no open question, and if in every one.
+
+    Rows are those of `category_prevalence`. To hold nowhere is to leave all to another category.
+    """
+    open_ = np.isnan(review.y[:, 0])
+    said = (review.y == np.arange(categories)).astype(np.float64) if shares is None else shares
+    rows = (1 if domain is None else domains) * categories
+    low, high = np.full(rows, np.nan), np.full(rows, np.nan)
+    answered = replace(review, y=np.where(open_[:, None], 0.0, review.y))
+    for category in range(categories):
+        for ends, one in ((high, category), (low, (category + 1) % categories)):
+            filled = np.where(open_[:, None], np.arange(categories) == one, said)
+            found = category_prevalence(answered, categories, domain, domains, None, filled)
+            for at in range(category, rows, categories):
+                ends[at] = found[at].corrected
+    return low, high
+
+
+def response_bounds(
+    review: Review, domain: Whole | None = None, domains: int = 1
+) -> tuple[Floats, Floats]:
+    """Return each row's corrected share if every open question were a no, and if it were a yes.
+
+    Rows are those of `code_prevalence`.
+    """
     ends = []
     for answer in (0.0, 1.0):
         y = np.where(np.isnan(review.y), answer, review.y)
-        filled = Review(review.machine, review.stratum, review.drawn, review.inclusion, y)
-        ends.append(np.array([row.corrected for row in code_prevalence(filled)]))
+        rows = code_prevalence(replace(review, y=y), domain, domains)
+        ends.append(np.array([row.corrected for row in rows]))
     return ends[0], ends[1]
 
 
@@ -220,13 +260,24 @@ def _rows(task: _Task, overall: bool, options: Options) -> list[Prevalence]:
 
     ends: dict[str, Floats] = {}
     together = sidak(options.confidence, options.comparisons or int(np.prod(shape)))
+    by_interview = None if review.clusters is None else clustering(task, review.clusters)
     for suffix, confidence in (("", options.confidence), ("_all", together)):
         found = [level.interval(confidence) for level in (shares, people, smoothed)]
+        if by_interview:
+            found[0] = by_interview.widen(shares.p, found[0], confidence)
+            found[1] = by_interview.widen(people.solved.p, found[1], confidence, people=True)
         ends[f"low{suffix}"] = chosen(*(low for low, _ in found))
         ends[f"high{suffix}"] = chosen(*(high for _, high in found))
     human_variance = people.solved.variance.reshape(shape)
-    variance = chosen(shares.variance, human_variance, np.full(shape, np.nan))
+    own_variance = shares.variance.reshape(shape)
     human_low, human_high = people.interval(options.confidence)
+    if by_interview:
+        human_variance = human_variance * by_interview.people.reshape(shape)
+        own_variance = own_variance * by_interview.shares.reshape(shape)
+        human_low, human_high = by_interview.widen(
+            people.solved.p, (human_low, human_high), options.confidence, people=True
+        )
+    variance = chosen(own_variance, human_variance, np.full(shape, np.nan))
     coded = size[:, :, 1:].sum(axis=2)[:, :, None]
     columns: dict[str, NDArray[Any]] = {
         "code": np.arange(shape[1] * shape[2]).reshape(shape[1:]),
@@ -260,10 +311,101 @@ def _rows(task: _Task, overall: bool, options: Options) -> list[Prevalence]:
     for index, values in enumerate(zip(*flat.values(), strict=True)):
         row = dict(zip(flat, values, strict=True))
         row["grade"] = grade(
-            row["method"], row["reviewed"], row["low"], row["high"], options.target
+            row["method"],
+            row["reviewed"],
+            row["low"],
+            row["high"],
+            options.target,
+            enough=row["status"] != "insufficient",
         )
         rows.append(Prevalence(**row, merged=merged[index // task.said.size]))
     return rows
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """How much several units of one interview inflate variances, problems × outcomes.
+
+    `shares` is for the cell estimator, `people` for people alone; 1 or more. `interviews` counts
+    those with an answer, by problem.
+    """
+
+    shares: Floats
+    people: Floats
+    interviews: Ints
+
+    def widen(
+        self, p: Floats, ends: tuple[Floats, Floats], confidence: float, *, people: bool = False
+    ) -> tuple[Floats, Floats]:
+        """Return the limits as far out as interview totals and their few degrees of freedom say."""
+        degrees = np.maximum(self.interviews - 1, 0)
+        t = special.stdtrit(np.maximum(degrees, 1), (1 + confidence) / 2)
+        reach = np.where(degrees > 0, t / critical(confidence), FAR)[:, None]
+        factor = np.sqrt(self.people if people else self.shares) * reach
+        low, high = ends
+        below = np.where(p > low, p - factor * np.maximum(p - low, 0), low)
+        above = np.where(high > p, p + factor * np.maximum(high - p, 0), high)
+        return np.maximum(below, 0), np.minimum(above, 1)
+
+
+def clustering(task: _Task, clusters: Whole) -> Clustering:
+    """Return the ratio of the variance of interview totals to that of units as if apart.
+
+    Totals are of `w (y - p)`, for the cell estimator with the share p of the machine's label and
+    scaled to the label's size. Where nothing varies it is that of answers alike in an interview,
+    `sum (sum w)^2 / sum w^2`.
+    """
+    review = task.review
+    domains, columns, outcomes = task.shape
+    labels = task.labels + 1
+    _, interview = np.unique(clusters, return_inverse=True)
+    interviews = int(interview.max(initial=-1)) + 1
+    area = task.domain[review.drawn]
+    label = review.machine[review.drawn].astype(np.int64) + 1
+    w = np.where(task.answered, 1 / review.inclusion[:, None], 0.0)
+    y = np.nan_to_num(task.y)
+    column = np.arange(columns)
+    problem = area[:, None] * columns + column
+    home = np.zeros((interviews, columns), np.int64)
+    home[interview] = problem
+    sizes = np.zeros(task.problems * labels)
+    for at in range(columns):
+        key = (task.domain * columns + at) * labels + review.machine[:, at] + 1
+        sizes += np.bincount(key.astype(np.int64), minlength=sizes.size)
+
+    def ratios(cell: Ints, cells: int, size: Floats | None) -> Floats:
+        weight = np.bincount(cell.ravel(), w.ravel(), cells)
+        scale = np.ones(cells) if size is None else ratio(size, weight)
+        v = w * np.nan_to_num(scale)[cell]
+        found = np.ones((task.problems, outcomes))
+        plain = _squares(v, problem, task.problems)
+        alike = _totals_of(v, interview, interviews) ** 2
+        alike = np.bincount(home.ravel(), alike.ravel(), task.problems)
+        for outcome in range(outcomes):
+            said = np.bincount(cell.ravel(), (w * y[:, :, outcome]).ravel(), cells)
+            residual = v * (y[:, :, outcome] - np.nan_to_num(ratio(said, weight))[cell])
+            apart = _squares(residual, problem, task.problems)
+            grouped = _totals_of(residual, interview, interviews) ** 2
+            grouped = np.bincount(home.ravel(), grouped.ravel(), task.problems)
+            varied = apart > 1e-18 * plain
+            found[:, outcome] = np.where(varied, ratio(grouped, apart), ratio(alike, plain))
+        return np.maximum(np.nan_to_num(found, nan=1.0), 1)
+
+    used = np.zeros((interviews, columns), bool)
+    np.logical_or.at(used, interview, task.answered)
+    return Clustering(
+        ratios(problem * labels + label, task.problems * labels, sizes),
+        ratios(problem, task.problems, None),
+        np.bincount(home[used], minlength=task.problems),
+    )
+
+
+def _squares(values: Floats, problem: Ints, problems: int) -> Floats:
+    return np.bincount(problem.ravel(), (values**2).ravel(), problems)
+
+
+def _totals_of(values: Floats, interview: Ints, interviews: int) -> Floats:
+    return totals(interview, values, interviews)
 
 
 def _people(task: _Task, population: Ints) -> _People:

@@ -17,7 +17,7 @@ from scipy import special
 
 from reviews.stats.arrays import Floats, Generator, Ints, Whole, merge, ratio, totals
 from reviews.stats.cells import LEAST, answered_inclusion
-from reviews.stats.intervals import Grade, Method, grade, jeffreys
+from reviews.stats.intervals import Grade, Method, grade, jeffreys, sidak
 from reviews.stats.prevalence import (
     LEAST_REVIEWED,
     Options,
@@ -32,7 +32,8 @@ from reviews.stats.prevalence import (
 class ScaleReview:
     """What the machine said about all units and people about the drawn ones.
 
-    `minimum` and `maximum` are the ends of the scale; no interval leaves them.
+    `minimum` and `maximum` are the ends of the scale; no interval leaves them. `clusters` names the
+    interview of each drawn unit, where several units may come from one.
     """
 
     machine: Floats
@@ -42,6 +43,7 @@ class ScaleReview:
     y: Floats
     minimum: float
     maximum: float
+    clusters: Whole | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class ScaleEstimate:
     """A mean overall (`domain` None) or in one domain.
 
     `machine` is the raw mean of the machine's numbers, `human` of people's answers alone (Hajek),
-    `corrected` the estimate to report, `lam` how much of the machine it uses.
+    `corrected` the estimate to report, `lam` how much of the machine it uses. `low_all` and
+    `high_all` hold for all rows of a table together.
     """
 
     domain: int | None
@@ -64,6 +67,8 @@ class ScaleEstimate:
     corrected: float
     low: float
     high: float
+    low_all: float
+    high_all: float
     se: float
     gain: float
     lam: float
@@ -83,6 +88,7 @@ class _Answers:
     weight: Floats
     mean_f: Floats
     span: tuple[float, float]
+    clusters: Ints | None = None
 
     @property
     def together(self) -> "_Answers":
@@ -106,11 +112,13 @@ def scale_prevalence(
     domains: int = 1,
     replicates: int = 2000,
     confidence: float = 0.95,
+    comparisons: int = 1,
     target: float | None = None,
 ) -> list[ScaleEstimate]:
     """Return the corrected mean, overall or for each domain.
 
     `target` is the half-width of a grade A number: by default a twentieth of the scale.
+    `comparisons` is how many rows the simultaneous limits hold for together.
     """
     f, pi = _filled(review)
     area = np.zeros(f.size, np.int64) if domain is None else domain.astype(np.int64)
@@ -119,21 +127,25 @@ def scale_prevalence(
         for number in range(1 if domain is None else domains)
     ]
     whole = areas[0] if domain is None else _answers(review, f, pi, np.ones(f.size, bool))
+    levels = (confidence, sidak(confidence, comparisons))
     goal = 0.05 * (review.maximum - review.minimum) if target is None else target
     rows = []
     for number, answers in enumerate(areas):
         inside = area == number
         method, status = _level(answers, int(inside.sum()), whole, domain is None)
         alone = _solved(answers.together)
-        human = _interval(answers.together, alone, rng, replicates, confidence)
-        found, ends = alone, human
+        human, *human_all = _intervals(answers.together, alone, rng, replicates, levels)
+        found, ends, ends_all = alone, human, human_all[0]
         if method == "cells":
             found = _solved(answers)
-            ends = _interval(answers, found, rng, replicates, confidence)
+            ends, ends_all = _intervals(answers, found, rng, replicates, levels)
         elif method == "smoothed":
-            found, ends = _predicted(float(f[inside].mean()), areas, whole, confidence)
+            mean_f = float(f[inside].mean())
+            found, ends = _predicted(mean_f, areas, whole, levels[0])
+            _, ends_all = _predicted(mean_f, areas, whole, levels[1])
         elif method == "none":
-            found, ends = _Found(np.nan, np.nan, np.nan), (np.nan, np.nan)
+            found, ends, ends_all = _Found(np.nan, np.nan, np.nan), *[(np.nan, np.nan)] * 2
+        inflated, alone_inflated = _inflation(answers, found), _inflation(answers.together, alone)
         said = review.machine[inside]
         coded = int((~np.isnan(said)).sum())
         reviewed = answers.y.size
@@ -151,14 +163,16 @@ def scale_prevalence(
                 corrected=found.estimate,
                 low=ends[0],
                 high=ends[1],
-                se=float(np.sqrt(found.variance)),
-                gain=alone.variance / found.variance
+                low_all=ends_all[0],
+                high_all=ends_all[1],
+                se=float(np.sqrt(found.variance * inflated)),
+                gain=alone.variance * alone_inflated / (found.variance * inflated)
                 if method == "cells" and found.variance > 0
                 else np.nan,
                 lam=found.lam,
                 method=method,
                 status=status,
-                grade=grade(method, reviewed, *ends, goal),
+                grade=grade(method, reviewed, *ends, goal, enough=status != "insufficient"),
             )
         )
     return rows
@@ -179,7 +193,7 @@ def share_above(
     above = (review.machine[:, None] > np.asarray(cuts)).astype(np.int8)
     machine = np.where(np.isnan(review.machine)[:, None], np.int8(-1), above)
     y = np.where(np.isnan(review.y)[:, None], np.nan, review.y[:, None] > np.asarray(cuts))
-    codes = Review(machine, review.stratum, review.drawn, review.inclusion, y)
+    codes = Review(machine, review.stratum, review.drawn, review.inclusion, y, review.clusters)
     return code_prevalence(codes, domain, domains, options)
 
 
@@ -210,7 +224,10 @@ def _answers(review: ScaleReview, f: Floats, pi: Floats, inside: Whole) -> _Answ
     mean_f = ratio(totals(group[of_unit], f[inside], groups), people)
     weight = ratio(people, people.sum(keepdims=True))
     span = review.minimum, review.maximum
-    return _Answers(review.y[asked], f[drawn], pi[asked], group[stratum], weight, mean_f, span)
+    clusters = None if review.clusters is None else review.clusters[asked].astype(np.int64)
+    return _Answers(
+        review.y[asked], f[drawn], pi[asked], group[stratum], weight, mean_f, span, clusters
+    )
 
 
 def _level(
@@ -267,32 +284,61 @@ def _solved(answers: _Answers) -> _Found:
     return _Found(float(theta), float(variance), float(lam))
 
 
-def _interval(
-    answers: _Answers, found: _Found, rng: Generator, replicates: int, confidence: float
-) -> tuple[float, float]:
-    """Return the bootstrap-t interval; strata answered completely are not drawn again."""
+def _intervals(
+    answers: _Answers,
+    found: _Found,
+    rng: Generator,
+    replicates: int,
+    levels: tuple[float, float],
+) -> list[tuple[float, float]]:
+    """Return bootstrap-t intervals of each confidence; strata answered in full are not drawn."""
     low, high = answers.span
     n = answers.y.size
     if (answers.pi >= 1).all() and n:
-        return found.estimate, found.estimate
+        return [(found.estimate, found.estimate) for _ in levels]
     if n < 2:
-        return low, high
+        return [(low, high) for _ in levels]
     if found.variance == 0:
         # No variation in n answers: what share of all could differ, over the whole scale?
-        share = float(jeffreys(np.zeros(1), np.array([float(n)]), confidence)[1][0])
-        reach = share * (high - low)
-        return max(found.estimate - reach, low), min(found.estimate + reach, high)
+        alike = n if answers.clusters is None else np.unique(answers.clusters).size
+        ends = []
+        for confidence in levels:
+            share = float(jeffreys(np.zeros(1), np.array([float(alike)]), confidence)[1][0])
+            reach = share * (high - low)
+            ends.append((max(found.estimate - reach, low), min(found.estimate + reach, high)))
+        return ends
     theta, variance = _replicates(answers, rng, replicates)
     kept = variance > 0
     t = (theta[kept] - _solved(answers).estimate) / np.sqrt(variance[kept])
-    if t.size < replicates / 2:
+    ends = []
+    for confidence in levels:
         reach = float(special.stdtrit(n - 1, (1 + confidence) / 2))
         upper, lower = reach, -reach
-    else:
-        lower, upper = np.quantile(t, [(1 - confidence) / 2, (1 + confidence) / 2])
-    se = float(np.sqrt(found.variance))
-    ends = found.estimate - float(upper) * se, found.estimate - float(lower) * se
-    return max(ends[0], low), min(ends[1], high)
+        if t.size >= replicates / 2:
+            lower, upper = np.quantile(t, [(1 - confidence) / 2, (1 + confidence) / 2])
+        se = float(np.sqrt(found.variance * _inflation(answers, found)))
+        if answers.clusters is not None:
+            degrees = max(np.unique(answers.clusters).size - 1, 1)
+            se *= float(special.stdtrit(degrees, (1 + confidence) / 2)) / reach
+        below, above = found.estimate - float(upper) * se, found.estimate - float(lower) * se
+        ends.append((max(below, low), min(above, high)))
+    return ends
+
+
+def _inflation(answers: _Answers, found: _Found) -> float:
+    """Return how much several answers of one interview inflate the variance, 1 or more."""
+    if answers.clusters is None or not answers.y.size or np.isnan(found.lam):
+        return 1.0
+    strata = answers.weight.size
+    w = 1 / answers.pi
+    held = totals(answers.of, w, strata)
+    residual = answers.y - found.lam * answers.f
+    mean = ratio(totals(answers.of, w * residual, strata), held)
+    each = w * (residual - mean[answers.of]) * (answers.weight / held)[answers.of]
+    _, interview = np.unique(answers.clusters, return_inverse=True)
+    apart = float((each**2).sum())
+    grouped = float((totals(interview, each, int(interview.max()) + 1) ** 2).sum())
+    return max(grouped / apart, 1.0) if apart > 0 else 1.0
 
 
 def _replicates(answers: _Answers, rng: Generator, replicates: int) -> tuple[Floats, Floats]:

@@ -11,14 +11,15 @@ keeps each span whole and takes gaps apart. They made it because alpha_u misbeha
 two coders.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
 
-from reviews.stats.arrays import Bools, Floats
+from reviews.stats.alpha import UnitSums, alpha
+from reviews.stats.arrays import Bools, Floats, ratio
 
 
 class Span(NamedTuple):
@@ -105,34 +106,56 @@ def u_alpha(texts: Iterable[Continuum]) -> float:
     >>> round(u_alpha([one]), 3)
     0.801
     """
-    texts = [text for text in texts if len(text.coders) >= 2]
-    labels = sorted({label for text in texts for label in text.labels})
-    number = {label: place for place, label in enumerate(labels, start=1)}
-    margins = np.zeros(len(labels) + 1)  # the gap is number 0
-    apart = whole = 0.0
-    for text in texts:
-        m = len(text.coders)
-        edges = _edges(text)
-        lengths = np.diff(edges).astype(np.float64)
-        counts = np.zeros((lengths.size, margins.size))
-        for spans in text.coders:
-            said = np.zeros(lengths.size, np.int64)
-            for start, end, label in spans:
-                piece = slice(*np.searchsorted(edges, [start, end]).tolist())
-                if said[piece].any():
-                    raise ValueError(f"A coder gave a part of {start} to {end} two labels.")
-                said[piece] = number[label]
-                whole += (end - start) ** 2
-            counts[np.arange(lengths.size), said] += 1
-        agreeing = (counts * (counts - 1)).sum(axis=1) / (m - 1)
-        apart += float(lengths @ (m - agreeing))
-        whole += float(lengths @ counts[:, 0])
-        margins += lengths @ counts
-    total = float(margins.sum())
-    differing = total**2 - float((margins**2).sum())
-    if not differing > 0:
-        return float("nan")
-    return 1 - apart * (total**2 - whole) / (total * differing)
+    return float(alpha(span_sums(list(texts)))[0])
+
+
+def span_sums(texts: Sequence[Continuum]) -> UnitSums:
+    """Return the sums of u-alpha, in which a unit is a text: it can be drawn again, or weighed.
+
+    Columns are the length on which coders differ, the squared lengths, and the margins with the
+    gap's first. Raises ValueError as `u_alpha` does.
+    """
+    read = [at for at, text in enumerate(texts) if len(text.coders) >= 2]
+    labels = sorted({label for at in read for label in texts[at].labels})
+    number = {label: place for place, label in enumerate(labels, start=1)}  # the gap is number 0
+    table = np.zeros((len(read), len(labels) + 3))
+    for row, at in enumerate(read):
+        table[row] = _sums_of(texts[at], number)
+
+    def finish(sums: Floats) -> Floats:
+        apart, whole, margins = sums[:, 0], sums[:, 1], sums[:, 2:]
+        total = margins.sum(axis=1)
+        differing = total**2 - (margins**2).sum(axis=1)
+        differing = np.where(differing > 1e-12 * total**2, differing, 0.0)
+        return (1 - ratio(apart * (total**2 - whole), total * differing))[:, None]
+
+    return UnitSums(np.array(read, dtype=np.int64), table, finish)
+
+
+def _sums_of(text: Continuum, number: Mapping[str, int]) -> Floats:
+    """Return the row of `text` in the sums of u-alpha."""
+    m = len(text.coders)
+    row = np.zeros(len(number) + 3)
+    if not any(text.coders):  # all gap, which most texts are for most codes
+        row[1:3] = m * (text.end - text.start)
+        return row
+    edges = _edges(text)
+    lengths = np.diff(edges).astype(np.float64)
+    counts = np.zeros((lengths.size, len(number) + 1))
+    for spans in text.coders:
+        said = np.zeros(lengths.size, np.int64)
+        for start, end, label in spans:
+            piece = slice(*np.searchsorted(edges, [start, end]).tolist())
+            if said[piece].any():
+                raise ValueError(f"A coder gave a part of {start} to {end} two labels.")
+            said[piece] = number[label]
+            row[1] += (end - start) ** 2
+        counts[np.arange(lengths.size), said] += 1
+    agreeing = (counts * (counts - 1)).sum(axis=1) / (m - 1)
+    row[0] = float(lengths @ (m - agreeing))
+    row[1] += float(lengths @ counts[:, 0])
+    row[2:] = lengths @ counts
+    return row
 
 
 def overlap(first: Sequence[Span], second: Sequence[Span]) -> float:
@@ -143,6 +166,12 @@ def overlap(first: Sequence[Span], second: Sequence[Span]) -> float:
     >>> round(overlap([Span(0, 10, "fear")], [Span(5, 15, "fear")]), 3)
     0.333
     """
+    both, either = shared_length(first, second)
+    return both / either if either else float("nan")
+
+
+def shared_length(first: Sequence[Span], second: Sequence[Span]) -> tuple[int, int]:
+    """Return how many characters both marked, and how many either did, label by label."""
     one, other = _joined(first), _joined(second)
     length = sum(span.end - span.start for span in [*one, *other])
     both = sum(
@@ -151,7 +180,7 @@ def overlap(first: Sequence[Span], second: Sequence[Span]) -> float:
         for b in other
         if a.label == b.label
     )
-    return both / (length - both) if length else float("nan")
+    return both, length - both
 
 
 def _joined(spans: Iterable[Span]) -> list[Span]:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 
 from reviews.stats import cells
 from reviews.stats.arrays import Floats
@@ -254,7 +255,7 @@ def test_a_domain_has_the_level_its_answers_allow() -> None:
     assert [row.method for row in found] == ["cells", "hajek", "smoothed", "none", "cells"]
     status = ["ok", "insufficient", "model_assisted", "no_population", "ok"]
     assert [row.status for row in found] == status
-    assert [row.grade for row in found] == ["A", "B", "C", "D", "A"]
+    assert [row.grade for row in found] == ["A", "C", "C", "D", "A"]
     assert [row.domain for row in found] == [0, 1, 2, 3, 4]
     assert found[1].corrected == found[1].human
     assert (found[1].low, found[1].high) == (found[1].human_low, found[1].human_high)
@@ -354,6 +355,27 @@ def test_the_corrected_interval_covers_the_truth_about_95_times_in_100(
         wide += row.high > row.low
     assert 0.93 <= covered / 300 <= 0.99
     assert wide == 300
+
+
+def test_strata_in_which_nothing_was_found_bound_the_code_as_one_stratum_would() -> None:
+    stratum = np.repeat([0, 1], 500)
+    drawn = np.concatenate([np.arange(50), np.arange(500, 550)])
+    found = one(
+        Review(np.zeros((1000, 1), int), stratum, drawn, np.full(100, 0.1), np.zeros((100, 1)))
+    )
+    assert found.low == found.corrected == 0
+    assert found.high == pytest.approx(special.betaincinv(0.5, 100 / 0.9 + 0.5, 0.975))
+
+
+@pytest.mark.slow
+def test_the_interval_of_a_rare_code_holds_over_many_sparse_strata() -> None:
+    truth, machine, language = population(0.005)
+    stratum = language * 3 + machine[:, 0] + 1
+    covered = 0
+    for seed in range(300):
+        row = one(sampled(machine, stratum, truth, 1500, seed))
+        covered += row.low <= truth.mean() <= row.high
+    assert 0.93 <= covered / 300 <= 0.99
 
 
 @pytest.mark.slow
