@@ -39,7 +39,7 @@ from coding.coders.claude_batches import (
     Seen,
     Unreachable,
 )
-from coding.leases import Answer, Pace, Piece
+from coding.leases import Answer, Pace, Piece, Sent
 from coding.loop import BUDGET_SPENT, HEARING, listening, supported
 from coding.models import Attempt, Batch, BatchState, Run, State, Work
 from coding.models import Outcome as Ended
@@ -307,13 +307,11 @@ class Courier:
                 )
                 for at in range(0, len(asked), 500):
                     some = asked[at : at + 500]
-                    sent = leases.begin(self.run, self.owner, some, self.coder.model)
+                    sent = leases.begin(self.run, self.owner, some, self.coder.model, batch)
                     if sent is None:
                         raise TooDear
                     if len(sent) < len(some):  # a lease ran out while the file was written
                         raise leases.Lost
-                    rows = [piece.attempt.pk for piece in sent if piece.attempt]
-                    Attempt.objects.filter(pk__in=rows).update(batch=batch)
                     Work.objects.filter(pk__in=[piece.work for piece in sent]).update(
                         owner=owner_of(batch), lease_until=now + LONG
                     )
@@ -522,26 +520,23 @@ class Courier:
     def settle(self, batch: Batch, replies: Sequence[tuple[int, Reply]]) -> None:
         """Write down the `replies` to requests of `batch` that are not settled yet."""
         said = dict(replies)
-        attempts = {
-            row.work_id: row
-            for row in Attempt.objects.filter(
-                batch=batch, work_id__in=said, outcome=Ended.SENT
-            ).defer("answer")
+        unsettled = Attempt.objects.filter(batch=batch, work_id__in=said, outcome=Ended.SENT)
+        sent = {
+            work: Sent(number, model, most)
+            for work, number, model, most in unsettled.values_list(
+                "work_id", "number", "model", "cost"
+            )
         }
-        pieces = leases.pieces(self.run, list(attempts))
+        pieces = leases.pieces(self.run, list(sent))
         recall(pieces)
         answers = []
         for piece in pieces:
-            piece.attempt = attempts[piece.work]
+            piece.attempt = sent[piece.work]
             answers.append(answer_to(piece, said[piece.work]))
         with transaction.atomic():
             # Another process may be at the same batch: each row is settled by one of them.
-            still = set(
-                Attempt.objects.select_for_update()
-                .filter(pk__in=[row.pk for row in attempts.values()], outcome=Ended.SENT)
-                .values_list("pk", flat=True)
-            )
-            answers = [a for a in answers if a.piece.attempt and a.piece.attempt.pk in still]
+            still = set(unsettled.select_for_update().values_list("work_id", flat=True))
+            answers = [answer for answer in answers if answer.piece.work in still]
             works = [answer.piece.work for answer in answers]
             again = leases.settle(
                 self.run,

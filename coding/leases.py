@@ -5,6 +5,7 @@ of work is leased, begun (its ledger row is there before its request), and settl
 settled is fenced: whoever lost the lease books the money, and decides nothing.
 """
 
+import json
 import os
 import socket
 import uuid
@@ -13,13 +14,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from coding import bulk
 from coding.coders import Answered, Failed, NotCovered, Passage, Proposal, Refused, Reply, Stopped
-from coding.models import Attempt, Coding, Evidence, Mark, Outcome, Run, State, Work
+from coding.models import Attempt, Batch, Coding, Evidence, Mark, Outcome, Run, State, Work
 from coding.prices import Price
 from studies.models import Segment, Transcript
 from studies.turns import with_roles
@@ -38,6 +41,23 @@ class Lost(Exception):
     """What was leased is no longer held."""
 
 
+class Support(NamedTuple):
+    """Where a quotation stands in the text, how it was found, and what it was if not this."""
+
+    start: int | None
+    end: int | None
+    found: str
+    quote: str = ""
+
+
+class Sent(NamedTuple):
+    """A row of the ledger whose request is about to be sent or on its way."""
+
+    number: int
+    model: str
+    most: Decimal  # what is set aside for it, in USD
+
+
 @dataclass
 class Piece:
     """A leased piece of work; `tries` counts its answers that could not be used.
@@ -52,7 +72,7 @@ class Piece:
     forgiven: int = 0
     tries: int = 0
     after: Failed | None = None
-    attempt: Attempt | None = None
+    attempt: Sent | None = None
     parts: int = 1
     got: dict[int, "Part"] = field(default_factory=dict)
     # What of the service's limits is set aside for its request, and how many bytes that has.
@@ -71,7 +91,7 @@ class Piece:
 
 
 # The dimensions that were decided, and what was proposed with its evidence.
-Part = tuple[tuple[str, ...], list[tuple[Proposal, list[Evidence]]]]
+Part = tuple[tuple[str, ...], list[tuple[Proposal, list[Support]]]]
 
 
 @dataclass
@@ -80,7 +100,7 @@ class Answer:
 
     piece: Piece
     reply: Reply
-    marks: list[tuple[Proposal, list[Evidence]]] = field(default_factory=list)
+    marks: list[tuple[Proposal, list[Support]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -121,25 +141,37 @@ def add_work(run: Run) -> int:
 def lease(run: Run, owner: str, count: int) -> list[Piece]:
     """Take up to `count` pieces that are due for `owner`; nobody else gets them."""
     now = timezone.now()
-    waiting = Work.objects.filter(run=run, state=State.PENDING)
     with transaction.atomic():
         take_back(run, now)
-        due = waiting.filter(Q(not_before=None) | Q(not_before__lte=now)).order_by("pk")
-        keys = list(due.select_for_update(skip_locked=True).values_list("pk", flat=True)[:count])
-        Work.objects.filter(pk__in=keys).update(
-            state=State.LEASED, owner=owner, lease_until=now + LEASE, not_before=None
+        due = bulk.rows_of(
+            "SELECT id FROM coding_work WHERE run_id = %s AND state = 'pending' "
+            "AND (not_before IS NULL OR not_before <= %s) ORDER BY id LIMIT %s "
+            "{unlocked}",
+            run.pk,
+            bulk.moment(now),
+            count,
+        )
+        keys = [key for (key,) in due]
+        bulk.done(
+            "UPDATE coding_work SET state = 'leased', owner = %s, lease_until = %s, "
+            "not_before = NULL WHERE id {among}",
+            owner,
+            bulk.moment(now + LEASE),
+            bulk.listed(keys),
         )
     return pieces(run, keys)
 
 
 def take_back(run: Run, now: datetime) -> int:
     """Put back what was leased by somebody who is gone; return how many pieces."""
-    leased = Work.objects.filter(run=run, state=State.LEASED)
-    gone = Q(lease_until__lt=now)
-    for owner in leased.order_by().values_list("owner", flat=True).distinct():
-        if is_dead(owner):
-            gone |= Q(owner=owner)
-    return leased.filter(gone).update(state=State.PENDING, owner="", lease_until=None)
+    owners = bulk.rows_of(
+        "SELECT DISTINCT owner FROM coding_work WHERE run_id = %s AND state = 'leased'", run.pk
+    )
+    if not owners:
+        return 0
+    gone = Q(lease_until__lt=now) | Q(owner__in=[owner for (owner,) in owners if is_dead(owner)])
+    leased = Work.objects.filter(gone, run=run, state=State.LEASED)
+    return leased.update(state=State.PENDING, owner="", lease_until=None)
 
 
 def is_dead(owner: str) -> bool:
@@ -163,30 +195,32 @@ def is_dead(owner: str) -> bool:
 
 def pieces(run: Run, keys: Sequence[int]) -> list[Piece]:
     """Return the leased rows `keys` with their texts."""
-    rows = (
-        Work.objects.filter(pk__in=keys)
-        .select_related("segment__transcript")
-        .only(
-            "attempts",
-            "forgiven",
-            "segment__start",
-            "segment__end",
-            "segment__transcript__language",
-            "segment__transcript__turns",
-            "segment__transcript__text",
-        )
-        .order_by("pk")
+    if not keys:
+        return []
+    rows = bulk.rows_of(
+        'SELECT w.id, w.segment_id, w.attempts, w.forgiven, s.start, s."end", t.language, '
+        "t.turns, t.text FROM coding_work w JOIN studies_segment s ON s.id = w.segment_id "
+        "JOIN studies_transcript t ON t.id = s.transcript_id WHERE w.id {among} "
+        "ORDER BY w.id",
+        bulk.listed(keys),
     )
     roles = run.study.speaker_roles
     return [
         Piece(
-            work=row.pk,
-            segment=row.segment_id,
-            passage=passage_of(row.segment, roles),
-            attempts=row.attempts,
-            forgiven=row.forgiven,
+            work=work,
+            segment=segment,
+            passage=Passage(
+                text=text,
+                turns=with_roles(json.loads(turns), roles),
+                start=start,
+                end=end,
+                language=language,
+                key=str(segment),
+            ),
+            attempts=attempts,
+            forgiven=forgiven,
         )
-        for row in rows
+        for work, segment, attempts, forgiven, start, end, language, turns, text in rows
     ]
 
 
@@ -234,36 +268,75 @@ def purse(run: Run) -> int:
 
 
 def begin(
-    run: Run, owner: str, asked: Sequence[tuple[Piece, Decimal]], model: str
+    run: Run,
+    owner: str,
+    asked: Sequence[tuple[Piece, Decimal]],
+    model: str,
+    batch: Batch | None = None,
 ) -> list[Piece] | None:
     """Write the ledger's rows for requests that are about to be sent; return those to send.
 
     With each piece comes the most that its request can cost. That much of the budget is set
-    aside; None says that the budget does not have it.
+    aside; None says that the budget does not have it. `batch` is what they are sent in, if so.
     """
     total = sum((most for _piece, most in asked), Decimal(0))
+    now = timezone.now()
     with transaction.atomic():
-        affordable = Q(budget=None) | Q(budget__gte=F("committed") + total)
-        paying = Run.objects.filter(pk=purse(run))
-        if not paying.filter(affordable).update(committed=F("committed") + total):
+        if not set_aside(run, total):
             return None
-        held = set(
-            Work.objects.select_for_update()
-            .filter(pk__in=[piece.work for piece, _ in asked], owner=owner, state=State.LEASED)
-            .values_list("pk", flat=True)
+        held = set(hold(owner, [piece.work for piece, _ in asked]))
+        free(run, sum((most for piece, most in asked if piece.work not in held), Decimal(0)))
+        bulk.done(
+            "UPDATE coding_work SET attempts = attempts + 1 WHERE id {among}",
+            bulk.listed(held),
         )
-        lost = sum((most for piece, most in asked if piece.work not in held), Decimal(0))
-        if lost:
-            paying.update(committed=F("committed") - lost)
-        Work.objects.filter(pk__in=held).update(attempts=F("attempts") + 1)
         sent = [(piece, most) for piece, most in asked if piece.work in held]
         for piece, most in sent:
             piece.attempts += 1
-            piece.attempt = Attempt(
-                work_id=piece.work, number=piece.attempts, model=model, cost=most
-            )
-        Attempt.objects.bulk_create([piece.attempt for piece, _ in sent if piece.attempt])
+            piece.attempt = Sent(piece.attempts, model, most)
+        bulk.insert(
+            Attempt,
+            ("work_id", "number", "sent_at", "model", "cost", "batch_id"),
+            [
+                (piece.work, piece.attempts, now, model, most, batch and batch.pk)
+                for piece, most in sent
+            ],
+        )
     return [piece for piece, _ in sent]
+
+
+def set_aside(run: Run, amount: Decimal) -> bool:
+    """Take `amount` out of what the budget has; return whether it had that much."""
+    money = bulk.money(amount)
+    return bool(
+        bulk.done(
+            "UPDATE coding_run SET committed = CAST(committed + %s AS NUMERIC) WHERE id = %s "
+            "AND (budget IS NULL OR budget >= CAST(committed + %s AS NUMERIC))",
+            money,
+            purse(run),
+            money,
+        )
+    )
+
+
+def free(run: Run, amount: Decimal) -> None:
+    """Give `amount` back to the budget; a negative one is what something cost beyond it."""
+    if amount:
+        bulk.done(
+            "UPDATE coding_run SET committed = CAST(committed - %s AS NUMERIC) WHERE id = %s",
+            bulk.money(amount),
+            purse(run),
+        )
+
+
+def hold(owner: str, works: Sequence[int]) -> list[int]:
+    """Return which of `works` are leased by `owner`, and stay so while the transaction lasts."""
+    found = bulk.rows_of(
+        "SELECT id FROM coding_work WHERE id {among} AND owner = %s AND state = 'leased' {locked}",
+        bulk.listed(works),
+        owner,
+    )
+    return [key for (key,) in found]
 
 
 def settle(
@@ -284,23 +357,18 @@ def settle(
     done: list[Answer] = []
     part: list[Answer] = []
     with transaction.atomic():
-        held = set(
-            Work.objects.select_for_update()
-            .filter(
-                pk__in=[answer.piece.work for answer in answers], owner=owner, state=State.LEASED
-            )
-            .values_list("pk", flat=True)
-        )
+        held = set(hold(owner, [answer.piece.work for answer in answers]))
         book(run, answers, price, now)
         for answer in answers:
             if answer.piece.work not in held:
                 continue
             outcome = answer.reply.outcome
-            row = Work.objects.filter(pk=answer.piece.work)
             if isinstance(outcome, Answered):
                 whole = len(answer.piece.got) + 1 >= answer.piece.parts
                 (done if whole else part).append(answer)
-            elif isinstance(outcome, Refused | NotCovered):
+                continue
+            row = Work.objects.filter(pk=answer.piece.work)
+            if isinstance(outcome, Refused | NotCovered):
                 end(row, State.REFUSED, outcome.reason)
             elif isinstance(outcome, Stopped):
                 row.update(state=State.PENDING, owner="", lease_until=None)
@@ -319,10 +387,13 @@ def settle(
                     again.append(answer.piece)
             else:
                 end(row, State.FAILED, outcome.reason)
-        Work.objects.filter(pk__in=[answer.piece.work for answer in done]).update(
-            state=State.DONE, owner="", lease_until=None, reason=""
-        )
-        record(run, done, codes)
+        if done:
+            bulk.done(
+                "UPDATE coding_work SET state = 'done', owner = '', lease_until = NULL, "
+                "reason = '' WHERE id {among}",
+                bulk.listed(answer.piece.work for answer in done),
+            )
+            record(run, done, codes)
     for answer in part:
         answer.piece.got[answer.piece.part] = (answered(answer).dimensions, answer.marks)
         answer.piece.tries, answer.piece.after = 0, None
@@ -342,52 +413,63 @@ def end(row: QuerySet[Work], state: State, reason: str) -> None:
     row.update(state=state, owner="", lease_until=None, not_before=None, reason=clean(reason))
 
 
+BOOKED = (
+    "work_id",
+    "number",
+    "settled_at",
+    "outcome",
+    "request_id",
+    "model",
+    "error",
+    "answer",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cost",
+)
+
+
 def book(run: Run, answers: Sequence[Answer], price: Price | None, now: datetime) -> None:
     """Settle the ledger's rows of `answers` and free what they did not cost."""
-    rows: list[Attempt] = []
+    rows: list[bulk.Row] = []
     freed = Decimal(0)
     for answer in answers:
-        row, reply = answer.piece.attempt, answer.reply
-        if row is None:
+        sent, reply = answer.piece.attempt, answer.reply
+        if sent is None:
             continue
-        aside = row.cost
-        row.settled_at = now
-        row.outcome = outcome_of(reply)
-        row.request_id = reply.request_id[:100]
-        row.model = reply.model or row.model
-        row.error = clean(getattr(reply.outcome, "reason", ""))
-        row.answer = zlib.compress(reply.raw) if reply.raw else None
-        if usage := reply.usage:
-            row.input_tokens, row.output_tokens = usage.input, usage.output
-            row.cache_read_tokens = usage.cache_read
-            row.cache_write_tokens = usage.cache_write
-            row.cost = price.cost(usage) if price else Decimal(0)
-        elif not reply.maybe_billed:
-            row.cost = Decimal(0)
-        freed += aside - row.cost
-        rows.append(row)
         answer.piece.attempt = None
-    if not rows:
-        return
-    Attempt.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=[
-            "settled_at",
-            "outcome",
-            "request_id",
-            "model",
-            "error",
-            "answer",
-            "input_tokens",
-            "output_tokens",
-            "cache_read_tokens",
-            "cache_write_tokens",
-            "cost",
-        ],
-    )
-    Run.objects.filter(pk=purse(run)).update(committed=F("committed") - freed)
+        cost = sent.most if reply.maybe_billed else Decimal(0)
+        tokens: tuple[int | None, ...] = (None,) * 4
+        if usage := reply.usage:
+            tokens = (usage.input, usage.output, usage.cache_read, usage.cache_write)
+            cost = price.cost(usage) if price else Decimal(0)
+        freed += sent.most - cost
+        rows.append(
+            (
+                answer.piece.work,
+                sent.number,
+                now,
+                outcome_of(reply).value,
+                clean(reply.request_id)[:100],
+                clean(reply.model)[:200] or sent.model,
+                clean(getattr(reply.outcome, "reason", "")),
+                packed(reply.raw) if reply.raw else None,
+                *tokens,
+                cost,
+            )
+        )
+    if rows:
+        bulk.update(Attempt, 2, BOOKED, rows)
+        free(run, freed)
+
+
+def packed(raw: bytes) -> bytes:
+    """Return `raw` as zlib writes it; a window no larger than needed is made six times as fast."""
+    if len(raw) > 8_192:
+        return zlib.compress(raw)
+    stream = zlib.compressobj(wbits=13, memLevel=6)
+    return stream.compress(raw) + stream.flush()
 
 
 def outcome_of(reply: Reply) -> Outcome:
@@ -401,37 +483,51 @@ def outcome_of(reply: Reply) -> Outcome:
 
 def record(run: Run, done: Sequence[Answer], codes: Mapping[tuple[str, str], int]) -> None:
     """Write the codings of `done` with their marks and evidence."""
-    codings = Coding.objects.bulk_create(
-        Coding(
-            segment_id=answer.piece.segment,
-            revision_id=run.revision_id,
-            run=run,
-            dimensions=[key for dimensions, _marks in parts_of(answer) for key in dimensions],
-        )
-        for answer in done
+    now = timezone.now()
+    bulk.insert(
+        Coding,
+        ("segment_id", "revision_id", "run_id", "dimensions", "created_at"),
+        [
+            (
+                answer.piece.segment,
+                run.revision_id,
+                run.pk,
+                [key for dimensions, _marks in parts_of(answer) for key in dimensions],
+                now,
+            )
+            for answer in done
+        ],
     )
-    marks: list[Mark] = []
-    evidence: list[Evidence] = []
-    for coding, answer in zip(codings, done, strict=True):
+    codings = dict(
+        bulk.rows_of(
+            "SELECT segment_id, id FROM coding_coding WHERE run_id = %s AND segment_id {among}",
+            run.pk,
+            bulk.listed(answer.piece.segment for answer in done),
+        )
+    )
+    marks: list[bulk.Row] = []
+    supports: dict[tuple[int, int], list[Support]] = {}
+    for answer in done:
+        coding = codings[answer.piece.segment]
         for proposal, found in (row for _keys, rows in parts_of(answer) for row in rows):
             code = codes.get((proposal.dimension, proposal.code))
             if code is None:  # what is not in the codebook is a proposal and nothing more
                 continue
-            mark = Mark(
-                coding=coding,
-                code_id=code,
-                value=proposal.value,
-                confidence=proposal.confidence,
-                rationale=clean(proposal.rationale),
-            )
-            marks.append(mark)
-            for row in found:
-                row.mark = mark
-            evidence += found
-    Mark.objects.bulk_create(marks, batch_size=500)
-    for row in evidence:
-        row.mark_id = row.mark.pk
-    Evidence.objects.bulk_create(evidence, batch_size=500)
+            reason = clean(proposal.rationale)
+            marks.append((coding, code, proposal.value, proposal.confidence, reason))
+            supports[coding, code] = found
+    if not marks:
+        return
+    bulk.insert(Mark, ("coding_id", "code_id", "value", "confidence", "rationale"), marks)
+    made = bulk.rows_of(
+        "SELECT id, coding_id, code_id FROM coding_mark WHERE coding_id {among} ORDER BY id",
+        bulk.listed(codings.values()),
+    )
+    bulk.insert(
+        Evidence,
+        ("mark_id", "start", "end", "found", "quote"),
+        [(mark, *place) for mark, coding, code in made for place in supports[coding, code]],
+    )
 
 
 def parts_of(answer: Answer) -> list[Part]:
