@@ -20,6 +20,7 @@ from reviews.stats.paired import by_cluster, sign_test
 from reviews.stats.prevalence import LEAST_REVIEWED
 
 SCORES = ("accuracy", "precision", "recall", "f1")
+CONTESTED = np.array([False, True, True, False])
 LEAST_CONTESTED = 5
 """Reviewed units on which two machines differ below which their scores are hardly told apart."""
 
@@ -165,7 +166,9 @@ def _scores(
     # A cell that nobody was asked about can hold anything; one that no unit is in holds nothing.
     draws = np.where(unknown & (weight > 0), rng.random((replicates, 4)), draws)
     draws = np.where(census, known, draws)
-    estimate = _both(weight, np.where(weight > 0, share, 0.0)[None])[..., 0]
+    # Few units are contested: one side of them that nobody was asked about counts half for each.
+    middle = np.where(unknown & CONTESTED, 0.5, share)
+    estimate = _both(weight, np.where(weight > 0, middle, 0.0)[None])[..., 0]
     drawn = _both(weight, draws)
     difference = drawn[1] - drawn[0]
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
