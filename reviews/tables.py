@@ -7,7 +7,7 @@ float64 with NaN where there is none. No text of a transcript is ever read here.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -258,6 +258,27 @@ def load_table(study: Study, revision: Revision, run: Run | None, sample: Sample
     return Table(units, guide, machine, people, drawn, reference)
 
 
+def load_reviewed(samples: Sequence[Sample]) -> Table:
+    """Return the items of `samples`, rounds of one revision, as people coded them: no machine.
+
+    Only the rows of these items are read, whatever the size of the study.
+    """
+    last = samples[-1]
+    guide, units = load_guide(last.revision), load_units(last.study, samples)
+    people = load_people(last.study, last.revision, units, guide, samples)
+    rows = Item.objects.filter(sample__in=samples).order_by("segment_id")
+    found = list(rows.values_list("pk", "segment_id", "inclusion"))
+    drawn = Drawn(
+        sample=last.pk,
+        item=np.array([row[0] for row in found], dtype=np.int64),
+        unit=units.at(np.array([row[1] for row in found], dtype=np.int64)),
+        stratum=np.zeros(len(found), np.int64),
+        strata=("",),
+        inclusion=np.array([row[2] for row in found], dtype=np.float64),
+    )
+    return Table(units, guide, _undecided(len(units), guide), people, drawn, None)
+
+
 def load_guide(revision: Revision) -> Guide:
     """Return the dimensions and codes of `revision` with their columns."""
     codes: dict[int, list[Column]] = {}
@@ -286,9 +307,11 @@ def load_guide(revision: Revision) -> Guide:
     return Guide(revision.codebook.language, tuple(questions))
 
 
-def load_units(study: Study) -> Units:
-    """Return every segment of `study` with its interview, participant and language."""
+def load_units(study: Study, samples: Sequence[Sample] = ()) -> Units:
+    """Return every segment of `study`, or of `samples`: interview, participant and language."""
     rows = Segment.objects.filter(transcript__study=study).order_by("pk")
+    if samples:
+        rows = rows.filter(pk__in=Item.objects.filter(sample__in=samples).values("segment"))
     languages: dict[str, int] = {}
     found = np.fromiter(
         (
@@ -349,9 +372,18 @@ def load_machine(run: Run | None, units: Units, guide: Guide) -> Decisions:
     return decisions
 
 
-def load_people(study: Study, revision: Revision, units: Units, guide: Guide) -> People:
-    """Return every coding that a person made of a segment of `study` with `revision`."""
+def load_people(
+    study: Study,
+    revision: Revision,
+    units: Units,
+    guide: Guide,
+    samples: Sequence[Sample] = (),
+) -> People:
+    """Return every coding that a person made of a segment of `study`, or of `samples`."""
     codings = Coding.objects.by_people().filter(revision=revision, segment__transcript__study=study)
+    if samples:
+        drawn = Item.objects.filter(sample__in=samples).values("segment")
+        codings = codings.filter(segment__in=drawn)
     names = dict(Membership.objects.filter(study=study).values_list("person_id", "name"))
     who = dict(codings.order_by().values_list("person_id", "person__username").distinct())
     names = {pk: names.get(pk, username) for pk, username in who.items()}
@@ -371,6 +403,8 @@ def load_people(study: Study, revision: Revision, units: Units, guide: Guide) ->
         coding__revision=revision,
         coding__segment__transcript__study=study,
     )
+    if samples:
+        marks = marks.filter(coding__segment__in=drawn)
     unsure = _say(marks, row_of, guide, decisions)
     coders = tuple(names[pk] for pk in people)
     return People(unit[order], coder[order], coders, decisions, unsure)
@@ -543,12 +577,15 @@ def _rule(drawn: Drawn, guide: Guide, reference: Reference) -> None:
     rulings = Ruling.objects.filter(item__sample=drawn.sample).order_by("pk")
     for item, code, applies, value in rulings.values_list("item_id", "code_id", "applies", "value"):
         row = place[item]
-        if code in scale_of and value is not None:
-            reference.values[row, scale_of[code]] = value
-        elif code in column_of and applies is not None:
+        if code in scale_of:  # without a value: not expressed, or it can't be told
+            reference.values[row, scale_of[code]] = np.nan if value is None else value
+        elif code in column_of:
             question, column = column_of[code]
-            reference.labels[row, column] = applies
-            if question.kind == Kind.ONE:
+            # Where it was ruled that it can't be told, nobody's answer holds.
+            reference.labels[row, column] = np.nan if applies is None else applies
+            if question.kind == Kind.ONE and applies is None:
+                reference.categories[question.key][row] = np.nan
+            elif question.kind == Kind.ONE and applies is not None:
                 ruled.setdefault((question.key, row), {})[column - question.first] = applies
     for question in guide.labelled:
         for (key, row), said in ruled.items():

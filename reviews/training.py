@@ -292,7 +292,8 @@ def key_of(item: Item) -> dict[tuple[str, str], Key]:
     passages: dict[int, list[Range]] = {}
     rows = Evidence.objects.filter(mark__coding__in=_key_codings(item), start__isnull=False)
     for code, start, end in rows.order_by("start").values_list("mark__code_id", "start", "end"):
-        passages.setdefault(code, []).append((start, end))
+        assert start is not None and end is not None  # noqa: S101, PT018  filtered
+        passages.setdefault(code, []).append((int(start), int(end)))
     return {
         (ruling.code.dimension.key, ruling.code.key): Key(
             ruling.code.dimension.key,
