@@ -8,7 +8,7 @@ float64 with NaN where there is none. No text of a transcript is ever read here.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,8 +18,9 @@ from django.db.models.functions import Cast
 from numpy.typing import NDArray
 
 from codebooks.models import Code, Kind, Revision
-from coding.models import Answer, Coding, CodingKind, Evidence, Found, Mark, Run, State, Work
+from coding.models import Answer, Coding, CodingKind, Found, Mark, Run, State, Work
 from reviews.models import Item, Ruling, Sample
+from reviews.stats.designs import combined_inclusion
 from studies.models import Membership, Participant, Segment, Study
 
 Ints = NDArray[np.int64]
@@ -143,6 +144,7 @@ class People:
     """The codings that people made blind, sorted by unit and coder: a row a coding.
 
     `unsure` says, rows × K, where the answer was "unsure": that is not a yes and not a no.
+    `persons` are the keys of `coders`.
     """
 
     unit: Ints
@@ -150,12 +152,14 @@ class People:
     coders: tuple[str, ...]
     decisions: Decisions
     unsure: Bools
+    persons: tuple[int, ...] = ()
 
     def rows(self, chosen: Bools) -> "People":
         """Return the codings that `chosen`, one a row, points out."""
         decisions = Decisions(self.decisions.labels[chosen], self.decisions.values[chosen])
         unsure = self.unsure[chosen]
-        return People(self.unit[chosen], self.coder[chosen], self.coders, decisions, unsure)
+        unit, coder = self.unit[chosen], self.coder[chosen]
+        return People(unit, coder, self.coders, decisions, unsure, self.persons)
 
     @cached_property
     def units(self) -> Ints:
@@ -186,7 +190,9 @@ class People:
 class Drawn:
     """The items of a sample, in the order of their units; `stratum` points into `strata`.
 
-    Where people coded everything there is no `sample`, and every unit is an item.
+    Where people coded everything there is no `sample`, and every unit is an item. Where a sample
+    went on in rounds these are the items of all of them: `rounds` are their keys, the first one
+    first, `round` says whose each item is, and `inclusion` is of being drawn in any round.
     """
 
     sample: int | None
@@ -195,6 +201,8 @@ class Drawn:
     stratum: Ints
     strata: tuple[str, ...]
     inclusion: Floats
+    rounds: tuple[int, ...] = ()
+    round: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True)
@@ -209,10 +217,19 @@ class Reference:
     values: Floats
     categories: dict[str, Floats]
 
+    def leave_open(self, chosen: Bools) -> None:
+        """Let nothing hold for the items that `chosen` points out."""
+        for part in (self.labels, self.values, *self.categories.values()):
+            part[chosen] = np.nan
+
 
 @dataclass(frozen=True)
 class Table:
-    """A study as arrays: its units, what the machine and people said, and what was drawn."""
+    """A study as arrays: its units, what the machine and people said, and what was drawn.
+
+    `development` are the units that the machine learned from: what people said of them tells
+    nothing about how it does elsewhere, so that `reference` leaves them open.
+    """
 
     units: Units
     guide: Guide
@@ -220,6 +237,21 @@ class Table:
     people: People
     drawn: Drawn | None
     reference: Reference | None
+    development: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @property
+    def compared(self) -> People:
+        """What people coded and the machine did not learn from."""
+        if not self.development.size:
+            return self.people
+        return self.people.rows(~np.isin(self.people.unit, self.development))
+
+    @property
+    def interviews(self) -> Ints | None:
+        """The interview of each item, or None where every interview is one unit."""
+        if self.drawn is None or self.units.clusters is None:
+            return None
+        return self.units.clusters[self.drawn.unit]
 
 
 @dataclass(frozen=True)
@@ -255,7 +287,10 @@ def load_table(study: Study, revision: Revision, run: Run | None, sample: Sample
     if sample is None and len(units) and len(people.units) == len(units):
         drawn = coded_by_hand(people)
     reference = load_reference(drawn, people, guide) if drawn else None
-    return Table(units, guide, machine, people, drawn, reference)
+    development = load_development(run, units)
+    if drawn and reference and development.size:
+        reference.leave_open(np.isin(drawn.unit, development))
+    return Table(units, guide, machine, people, drawn, reference, development)
 
 
 def load_reviewed(samples: Sequence[Sample]) -> Table:
@@ -348,6 +383,28 @@ def load_domain(study: Study, units: Units, name: str) -> tuple[Ints, tuple[str,
     return domain[place], names
 
 
+def load_crossed(
+    study: Study, units: Units, names: Sequence[str]
+) -> tuple[Ints, tuple[tuple[str, ...], ...]]:
+    """Return the domain of each unit where `names` are crossed, and a value of each per domain.
+
+    Only domains that occur are there, in the order of their values.
+    """
+    parts = [load_domain(study, units, name) for name in names]
+    key = np.zeros(len(units), np.int64)
+    for of_unit, values in parts:
+        key = key * max(len(values), 1) + of_unit
+    used, domain = np.unique(key, return_inverse=True)
+    found = []
+    for one in used.tolist():
+        row = []
+        for _, values in reversed(parts):
+            one, at = divmod(one, max(len(values), 1))
+            row.append(values[at])
+        found.append(tuple(reversed(row)))
+    return domain, tuple(found)
+
+
 def attribute_names(study: Study) -> list[str]:
     """Return the names of the attributes that participants of `study` have, sorted."""
     names: set[str] = set()
@@ -407,25 +464,69 @@ def load_people(
         marks = marks.filter(coding__segment__in=drawn)
     unsure = _say(marks, row_of, guide, decisions)
     coders = tuple(names[pk] for pk in people)
-    return People(unit[order], coder[order], coders, decisions, unsure)
+    return People(unit[order], coder[order], coders, decisions, unsure, tuple(people))
+
+
+def load_development(run: Run | None, units: Units) -> Ints:
+    """Return the units that people had coded when a `run` that learns from reviews began."""
+    if run is None or not run.parameters.get("learned_from"):
+        return np.zeros(0, np.int64)
+    codings = Coding.objects.by_people().filter(
+        revision=run.revision_id,
+        segment__transcript__study=run.study_id,
+        created_at__lt=run.created_at,
+    )
+    segments = _integers(codings.order_by().values_list("segment_id").distinct(), 1)[:, 0]
+    return np.sort(units.at(segments))
+
+
+def rounds_of(sample: Sample) -> list[Sample]:
+    """Return the rounds up to `sample`, the first one first; there is one where nothing went on."""
+    found = [sample]
+    while (earlier := found[0].continues) is not None:
+        found.insert(0, earlier)
+    return found
 
 
 def load_drawn(sample: Sample, units: Units) -> Drawn:
-    """Return the items of `sample` in the order of their units."""
+    """Return the items of `sample` and of the rounds before it, in the order of their units.
+
+    Rounds draw from what was not drawn, so that the chance of being in any round is
+    `1 - prod(1 - pi_r)`, with the chance that each round gave to the item's stratum. Where a round
+    followed from what people had said this is no chance any more, but it is the same within a
+    stratum, and weighs the rounds there by how many each drew.
+    """
+    rounds = rounds_of(sample)
+    number = {one.pk: place for place, one in enumerate(rounds)}
     rows = list(
-        Item.objects.filter(sample=sample)
+        Item.objects.filter(sample__in=rounds)
         .order_by("segment_id")
-        .values_list("pk", "segment_id", "stratum", "inclusion")
+        .values_list("pk", "segment_id", "stratum", "inclusion", "sample_id")
     )
-    strata = tuple(sorted({stratum for _, _, stratum, _ in rows}))
-    place = {stratum: number for number, stratum in enumerate(strata)}
+    strata = tuple(sorted({stratum for _, _, stratum, _, _ in rows}))
+    place = {stratum: at for at, stratum in enumerate(strata)}
+    stratum = np.array([place[row[2]] for row in rows], dtype=np.int64)
+    of = np.array([number[row[4]] for row in rows], dtype=np.int64)
+    inclusion = np.array([row[3] for row in rows], dtype=np.float64)
+    if len(rounds) > 1:
+        chances = np.zeros((len(rounds), len(strata)))
+        for at, one in enumerate(rounds):
+            for size in one.design.get("sizes", []):
+                left = size.get("left", size["population"])
+                if size["key"] in place and left:
+                    chances[at, place[size["key"]]] = size["drawn"] / left
+        each = chances[:, stratum]
+        each[of, np.arange(len(rows))] = inclusion
+        inclusion = combined_inclusion(each)
     return Drawn(
         sample=sample.pk,
         item=np.array([row[0] for row in rows], dtype=np.int64),
         unit=units.at(np.array([row[1] for row in rows], dtype=np.int64)),
-        stratum=np.array([place[row[2]] for row in rows], dtype=np.int64),
+        stratum=stratum,
         strata=strata,
-        inclusion=np.array([row[3] for row in rows], dtype=np.float64),
+        inclusion=inclusion,
+        rounds=tuple(one.pk for one in rounds),
+        round=of,
     )
 
 
@@ -494,12 +595,30 @@ def load_progress(run: Run, units: Units, machine: Decisions) -> Progress:
 
 def load_quotations(run: Run, units: Units) -> Quotations:
     """Return how the quotations behind the marks of `run` were found, by language."""
+    return _quotations(Mark.objects.filter(coding__run=run), units)
+
+
+def load_peoples_quotations(study: Study, revision: Revision, units: Units) -> Quotations:
+    """Return how the passages behind people's marks were found, by language."""
+    return _quotations(_marks_by_people(study, revision), units)
+
+
+def _marks_by_people(study: Study, revision: Revision) -> QuerySet[Mark]:
+    return Mark.objects.filter(
+        coding__person__isnull=False,
+        coding__kind=CodingKind.BLIND,
+        coding__revision=revision,
+        coding__segment__transcript__study=study,
+    )
+
+
+def _quotations(marks: QuerySet[Mark], units: Units) -> Quotations:
     found = tuple(Found.values)
     counts = np.zeros((len(units.languages), len(found)), np.int64)
     rows = (
-        Evidence.objects.filter(mark__coding__run=run)
-        .values_list("mark__coding__segment_id", "found")
-        .annotate(count=Count("pk"))
+        marks.filter(evidence__isnull=False)
+        .values_list("coding__segment_id", "evidence__found")
+        .annotate(count=Count("evidence__pk"))
         .order_by()
     )
     places = {name: place for place, name in enumerate(found)}
@@ -507,10 +626,92 @@ def load_quotations(run: Run, units: Units) -> Quotations:
         ((segment, places[name], count) for segment, name, count in rows.iterator()), 3
     )
     np.add.at(counts, (units.language[units.at(said[:, 0])], said[:, 1]), said[:, 2])
-    bare = Mark.objects.filter(coding__run=run, evidence=None, answer=Answer.YES)
+    bare = marks.filter(evidence=None, answer=Answer.YES)
     segments = _integers(bare.values_list("coding__segment_id"), 1)[:, 0]
     language = units.language[units.at(segments)]
     return Quotations(counts, found, np.bincount(language, minlength=len(units.languages)))
+
+
+@dataclass(frozen=True)
+class Passages:
+    """The passages that coders marked, a row a passage, and where coded units start and end.
+
+    `coder` is a position among the people, -1 for the machine; `column` that of the code's label;
+    `bounds` are units × 2, for those that people coded (in the order of `People.units`).
+    """
+
+    unit: Ints
+    coder: Ints
+    column: Ints
+    start: Ints
+    end: Ints
+    bounds: Ints
+
+
+def load_passages(study: Study, revision: Revision, run: Run | None, table: Table) -> Passages:
+    """Return the passages that people marked, and the machine in what people coded."""
+    people, units, guide = table.people, table.units, table.guide
+    person = {pk: place for place, pk in enumerate(people.persons)}
+    column = {code.id: place for place, (_, code) in enumerate(guide.codes)}
+    places = (
+        "coding__segment_id",
+        "coding__person_id",
+        "code_id",
+        "evidence__start",
+        "evidence__end",
+    )
+    there = {"evidence__found__in": [Found.EXACT, Found.FOLDED, Found.FUZZY], "answer": Answer.YES}
+    marked = _marks_by_people(study, revision).filter(**there, code__in=list(column))
+    found = [
+        (segment, person[who], column[code], start, end)
+        for segment, who, code, start, end in marked.values_list(*places).iterator()
+    ]
+    bounds = np.zeros((len(people.units), 2), np.int64)
+    if found:
+        coded = Coding.objects.by_people().filter(
+            revision=revision, segment__transcript__study=study
+        )
+        ends = _integers(
+            coded.order_by().values_list("segment_id", "segment__start", "segment__end").distinct(),
+            3,
+        )
+        bounds[np.searchsorted(people.units, units.at(ends[:, 0]))] = ends[:, 1:]
+    if found and run is not None:
+        said = Mark.objects.filter(coding__run=run, code__in=list(column), **there)
+        by_people = Coding.objects.by_people().filter(revision=revision).values("segment")
+        found += [
+            (segment, -1, column[code], start, end)
+            for segment, _who, code, start, end in said.filter(coding__segment__in=by_people)
+            .values_list(*places)
+            .iterator()
+        ]
+    rows = np.array(found, dtype=np.int64).reshape(-1, 5)
+    order = np.lexsort(rows.T[::-1])
+    segment, who, code, start, end = rows[order].T
+    return Passages(units.at(segment), who, code, start, end, bounds)
+
+
+def load_confidence(run: Run | None, table: Table, unit: Ints) -> Floats:
+    """Return how sure the machine said it was of the codes it applied, `unit` × K; else NaN."""
+    guide, units = table.guide, table.units
+    found = np.full((len(unit), guide.width), np.nan)
+    if run is None or not len(unit):
+        return found
+    marks = Mark.objects.filter(coding__run=run, confidence__isnull=False, answer=Answer.YES)
+    if table.drawn is not None and table.drawn.sample is not None:
+        marks = marks.filter(coding__segment__items__sample__in=table.drawn.rounds)
+    column = {code.id: place for place, (_, code) in enumerate(guide.codes)}
+    rows = np.full(len(units), -1)
+    rows[unit] = np.arange(len(unit))
+    said = np.fromiter(
+        marks.values_list("coding__segment_id", "code_id", "confidence").iterator(10_000),
+        dtype=[("segment", np.int64), ("code", np.int64), ("confidence", np.float64)],
+    )
+    at = rows[units.at(said["segment"])]
+    place = np.array([column.get(int(code), -1) for code in said["code"]], dtype=np.int64)
+    kept = (at >= 0) & (place >= 0)
+    found[at[kept], place[kept]] = said["confidence"][kept]
+    return found
 
 
 class _Rows:
@@ -574,7 +775,7 @@ def _rule(drawn: Drawn, guide: Guide, reference: Reference) -> None:
     scale_of = {code.id: q.first for q in guide.scales for code in q.codes}
     place = {int(pk): row for row, pk in enumerate(drawn.item)}
     ruled: dict[tuple[str, int], dict[int, bool]] = {}
-    rulings = Ruling.objects.filter(item__sample=drawn.sample).order_by("pk")
+    rulings = Ruling.objects.filter(item__sample__in=drawn.rounds or [drawn.sample]).order_by("pk")
     for item, code, applies, value in rulings.values_list("item_id", "code_id", "applies", "value"):
         row = place[item]
         if code in scale_of:  # without a value: not expressed, or it can't be told

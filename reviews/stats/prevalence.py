@@ -356,7 +356,7 @@ def clustering(task: _Task, clusters: Whole) -> Clustering:
     `sum (sum w)^2 / sum w^2`.
     """
     review = task.review
-    domains, columns, outcomes = task.shape
+    _, columns, outcomes = task.shape
     labels = task.labels + 1
     _, interview = np.unique(clusters, return_inverse=True)
     interviews = int(interview.max(initial=-1)) + 1
