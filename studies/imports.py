@@ -13,6 +13,7 @@ from .files import Columns, Found, LeftOut, Note, Record, parse
 from .languages import UNDETERMINED, Detected, Detection, normalise
 from .models import LanguageSource, Participant, Segment, Study, Transcript, Unit
 from .problems import Problem, _
+from .search import forget
 from .turns import Turn, answers, split, with_roles, words_of
 
 BATCH = 200  # interviews stored at once, unless
@@ -346,6 +347,9 @@ def _change(study: Study, changed: list[Told], outcome: Imported) -> list[_Prepa
         ]
         taken.append(prepared)
         row.save()
+    forget(
+        study.transcripts.filter(pk__in=[prepared.known.pk for prepared in taken if prepared.known])
+    )
     Segment.objects.filter(transcript__in=[row.transcript_id for row in segments]).delete()
     Segment.objects.bulk_create(segments)
     outcome.changed += len(taken)

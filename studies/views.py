@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
@@ -11,14 +10,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from studies import lists, search
 from studies.access import role_of, study_or_404
 from studies.models import LanguageSource, Role, Study
 from studies.problems import Problem
 from studies.problems import _ as mark
 from studies.transcripts import correct_language, correct_roles, speakers
 from studies.turns import with_roles
+from studies.words import hit
 
-ROWS = 50
+SECONDS = 2.0  # that a search may spend on indexing what was imported just now
 READERS = (Role.LEAD, Role.READER)
 
 
@@ -31,23 +32,11 @@ def studies(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def transcripts(request: HttpRequest, slug: str) -> HttpResponse:
-    """The list of interviews, by language and by how sure the language is."""
+    """The list of interviews, cut down, sorted and searched as asked."""
     study = study_or_404(request.user, slug, *READERS)
-    # PostgreSQL takes no NUL, not even to look for it.
-    asked = {
-        key: request.GET.get(key, "").replace("\x00", "") for key in ("language", "source", "id")
-    }
-    rows = study.transcripts.order_by("pk")
-    if asked["language"]:
-        rows = rows.filter(language=asked["language"])
-    if asked["source"]:
-        rows = rows.filter(language_source=asked["source"])
-    if asked["id"]:
-        rows = rows.filter(external_id__contains=asked["id"])
-    page = Paginator(rows.select_related("participant").defer("text", "turns"), ROWS).get_page(
-        request.GET.get("page")
-    )
-    languages = study.transcripts.order_by("language").values_list("language").annotate(Count("pk"))
+    asked = lists.Asked.of(request.GET.dict())
+    left = search.index(study, seconds=SECONDS) if asked.text else 0
+    page = lists.page(study, asked)
     return render(
         request,
         "studies/transcripts.html",
@@ -55,10 +44,15 @@ def transcripts(request: HttpRequest, slug: str) -> HttpResponse:
             "study": study,
             "role": role_of(request.user, study),
             "page": page,
-            "languages": languages,
+            "rows": [(row, page.snippets.get(row.pk)) for row in page.rows],
+            "languages": lists.languages(study),
             "sources": LanguageSource.choices,
+            "attributes": lists.attributes(study),
+            "states": lists.State.choices,
+            "sorts": lists.Sort.choices,
             "asked": asked,
-            "unsure": study.transcripts.filter(language_source=LanguageSource.UNSURE).count(),
+            "unsure": lists.unsure(study),
+            "left": left,
         },
     )
 
@@ -68,8 +62,9 @@ def transcript(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """One interview, turn by turn."""
     study = study_or_404(request.user, slug, *READERS)
     row = get_object_or_404(study.transcripts.select_related("participant"), pk=pk)
+    place = hit(row.text, request.GET.get("text", "")[:300])
     turns = [
-        {"speaker": speaker, "role": role, "words": row.text[start:end]}
+        {"speaker": speaker, "role": role, "words": parted(row.text, start, end, place)}
         for start, end, speaker, role in with_roles(row.turns, study.speaker_roles)
     ]
     return render(
@@ -80,6 +75,7 @@ def transcript(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
             "role": role_of(request.user, study),
             "transcript": row,
             "turns": turns,
+            "place": place,
             "before": study.transcripts.filter(pk__lt=pk).order_by("-pk").values("pk").first(),
             "after": study.transcripts.filter(pk__gt=pk).order_by("pk").values("pk").first(),
         },
@@ -134,6 +130,18 @@ def speakers_page(request: HttpRequest, slug: str) -> HttpResponse:
         "studies/speakers.html",
         {"study": study, "role": role, "speakers": speakers(study)},
     )
+
+
+def parted(text: str, start: int, end: int, place: tuple[int, int] | None) -> tuple[str, str, str]:
+    """Return the words of a turn before, at and after `place`, all code points of `text`.
+
+    >>> parted("I hope so", 0, 9, (2, 6)), parted("I hope so", 7, 9, (2, 6))
+    (('I ', 'hope', ' so'), ('so', '', ''))
+    """
+    if not place or place[0] >= end or place[1] <= start:
+        return text[start:end], "", ""
+    at, until = max(start, place[0]), min(end, place[1])
+    return text[start:at], text[at:until], text[until:end]
 
 
 def whole_numbers(texts: list[str]) -> list[int]:

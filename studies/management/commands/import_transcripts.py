@@ -12,6 +12,7 @@ from studies.imports import Imported, Row, import_transcripts
 from studies.models import Unit
 from studies.people import study_named
 from studies.problems import _ as mark
+from studies.search import index
 
 SHOWN = 50  # rows of the report in a terminal; --json gives more
 
@@ -39,6 +40,12 @@ class Command(BaseCommand):
             metavar="C,C",
             help=gettext("columns about the participant; without it all short ones"),
         )
+        parser.add_argument(
+            "--no-index",
+            dest="index",
+            action="store_false",
+            help=gettext("leave making them searchable to `manage.py index_transcripts`"),
+        )
         parser.add_argument("--unit", choices=Unit.values, help=gettext("what one coding is about"))
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -60,6 +67,9 @@ class Command(BaseCommand):
                 unit=options["unit"],
                 advance=bar.at,
             )
+        if options["index"]:
+            with progress(gettext("Making interviews searchable")) as bar:
+                index(study, advance=bar.at)
         taken = imported.created + imported.unchanged + imported.changed + imported.updated
         if not taken and imported.rows:
             self.nothing_taken = gettext(
