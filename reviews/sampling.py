@@ -295,7 +295,7 @@ def _kept(sample: Sample, frame: Sequence[Unit], keys: Sequence[str], by: User |
                 stratum=keys[chosen[position]],
                 inclusion=float(probability[stratum[chosen[position]]]),
                 coders_wanted=int(wanted[position]),
-                language=unit.language,
+                language=base_language(unit.language),
                 assisted=bool(second_look[position]),
             )
             for position, unit in enumerate(units)
@@ -328,7 +328,7 @@ def can_read(study: Study, people: Sequence[User], units: Sequence[Unit]) -> Boo
     blind about a segment that they have trained on: they have seen its key.
     """
     reads = reading(study)
-    languages = {_base(unit.language) for unit in units}
+    languages = {base_language(unit.language) for unit in units}
     able = {
         (person.pk, language): reads_language(reads.get(person.pk, ()), language)
         for person in people
@@ -344,7 +344,8 @@ def can_read(study: Study, people: Sequence[User], units: Sequence[Unit]) -> Boo
     return np.array(
         [
             [
-                able[person.pk, _base(unit.language)] and (person.pk, unit.segment) not in trained
+                able[person.pk, base_language(unit.language)]
+                and (person.pk, unit.segment) not in trained
                 for person in people
             ]
             for unit in units
@@ -367,10 +368,11 @@ def reads_language(reads: Collection[str], language: str) -> bool:
     >>> reads_language((), "ar"), reads_language(("pt",), "pt-BR"), reads_language(("en",), "und")
     (True, True, False)
     """
-    return not reads or _base(language) in {_base(one) for one in reads}
+    return not reads or base_language(language) in {base_language(one) for one in reads}
 
 
-def _base(language: str) -> str:
+def base_language(language: str) -> str:
+    """Return a language without its variety, in small letters."""
     return language.split("-")[0].lower()
 
 

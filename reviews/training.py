@@ -18,11 +18,12 @@ from codebooks.models import Code, Dimension, Kind
 from codebooks.revisions import freeze
 from coding.models import Answer, Coding, CodingKind, Evidence, Found, Mark
 from reviews.models import Assignment, Item, Purpose, Ruling, Sample
-from reviews.reviewing import Answers, Range, checked, codes_of, own_answers, spoken, write_marks
+from reviews.questions import Answers, Codes, Range, codes_of, own_answers, spoken
 from reviews.sampling import (
     BATCH,
     LARGEST_SEED,
     Unit,
+    base_language,
     count_seats,
     frame_digest,
     load_frame,
@@ -180,7 +181,7 @@ def draw_training(
                     stratum="",
                     inclusion=len(units) / len(free),
                     coders_wanted=len(names),
-                    language=unit.language,
+                    language=base_language(unit.language),
                 )
                 for position, unit in enumerate(units, 1)
             ],
@@ -188,9 +189,11 @@ def draw_training(
         )
         people = [coder_named(study, name) for name in names]
         reads = reading(study)
+        # Nobody is asked before the key is set: until then the seats stand back.
+        now = timezone.now()
         Assignment.objects.bulk_create(
             [
-                Assignment(item=item, person=person)
+                Assignment(item=item, person=person, returned_at=now)
                 for item, unit in zip(items, units, strict=True)
                 for person in people
                 if reads_language(reads.get(person.pk, ()), unit.language)
@@ -277,6 +280,10 @@ def set_key(item: Item, person: User, keys: Iterable[Key]) -> None:
                     Evidence(mark=mark, start=start, end=end, found=Found.EXACT)
                     for start, end in key.passages
                 )
+        waiting = item.assignments.filter(answered_at=None)
+        passed = [one.pk for one in waiting if trainee(item.sample, one.person).passed]
+        waiting.exclude(pk__in=passed).update(returned_at=None)
+        count_seats(item.sample)
         record(
             item.sample.study,
             person,
@@ -314,74 +321,22 @@ def without_key(sample: Sample) -> list[Item]:
     )
 
 
-def next_training(study: Study, person: User) -> Assignment | None:
-    """Return what `person` trains on next; None when they have passed, or wait for a key."""
-    passed: dict[int, bool] = {}
-    rows = (
-        Assignment.objects.filter(
-            item__sample__study=study,
-            item__sample__purpose=Purpose.TRAINING,
-            person=person,
-            answered_at=None,
-            item__rulings__isnull=False,
-        )
-        .select_related("item__sample")
-        .distinct()
-        .order_by("item__sample", "item__position")
+def let_go(sample: Sample, person: User) -> bool:
+    """Ask `person` about no more of the training once they have reached the bar; return whether."""
+    if not trainee(sample, person).passed:
+        return False
+    open_ = Assignment.objects.filter(
+        item__sample=sample, person=person, answered_at=None, returned_at=None
     )
-    for assignment in rows:
-        sample = assignment.item.sample
-        if sample.pk not in passed:
-            passed[sample.pk] = trainee(sample, person).passed
-        if not passed[sample.pk]:
-            return assignment
-    return None
-
-
-def answer_training(assignment: Assignment, answers: Answers) -> Coding:
-    """Keep what a trainee says; after that the key is open to them, so it can't be changed."""
-    item = assignment.item
-    codes = codes_of(item.sample.revision)
-    answers = checked(answers, codes, item)
-    with transaction.atomic():
-        assignment = Assignment.objects.select_for_update(of=("self",)).get(pk=assignment.pk)
-        if assignment.coding is not None:
-            if own_answers(assignment) != answers:
-                raise Problem(
-                    _("You have seen the key of this interview, so your answer stays as it was.")
-                )
-            return assignment.coding
-        if not item.rulings.exists():
-            raise Problem(_("The key of this interview is not set yet: come back to it later."))
-        coding = Coding.objects.create(
-            person_id=assignment.person_id,
-            segment_id=item.segment_id,
-            revision_id=item.sample.revision_id,
-            kind=CodingKind.TRAINING,
-            dimensions=sorted(answers.decided, key=list(codes).index),
-            note=answers.note,
-        )
-        write_marks(coding, answers, codes)
-        assignment.coding = coding
-        assignment.answered_at = timezone.now()
-        assignment.revealed_at = assignment.answered_at
-        assignment.skipped_because = ""
-        assignment.save(update_fields=["coding", "answered_at", "revealed_at", "skipped_because"])
-    return coding
-
-
-def feedback(assignment: Assignment) -> list[Compared]:
-    """Return every decision of a trainee beside the key; nothing before they have answered."""
-    answers = own_answers(assignment)
-    if answers is None:
-        return []
-    return compare(answers, key_of(assignment.item), codes_of(assignment.item.sample.revision))
+    if open_.update(returned_at=timezone.now()):
+        count_seats(sample)
+    return True
 
 
 def compare(
     answers: Answers,
     key: Mapping[tuple[str, str], Key],
-    codes: Mapping[str, tuple[Dimension, Mapping[str, Code]]],
+    codes: Codes,
 ) -> list[Compared]:
     """Set what was answered beside `key`, in the order of the codebook.
 
@@ -464,7 +419,7 @@ def standings(sample: Sample) -> list[Trainee]:
 
 def _results(
     compared: Sequence[Sequence[Compared]],
-    codes: Mapping[str, tuple[Dimension, Mapping[str, Code]]],
+    codes: Codes,
 ) -> Iterable[Result]:
     """Yield a result for each code or `one` dimension that the key of some interview decides."""
     by: dict[tuple[str, str | None], list[Compared]] = {}
@@ -558,7 +513,7 @@ def _near(yours: object, truth: object, dimension: Dimension) -> bool | None:
 
 def _check_key(
     key: Key,
-    codes: Mapping[str, tuple[Dimension, Mapping[str, Code]]],
+    codes: Codes,
     words: Sequence[Range],
 ) -> None:
     if key.dimension not in codes or key.code not in codes[key.dimension][1]:
