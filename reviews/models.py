@@ -145,7 +145,7 @@ class Assignment(models.Model):
         indexes = [
             models.Index(fields=["person", "-answered_at"], name="own_answers_newest_first"),
             models.Index(
-                fields=["person", "id"],
+                fields=["person", "shown_at", "id"],
                 condition=Q(answered_at=None, returned_at=None),
                 name="own_open_assignments",
             ),

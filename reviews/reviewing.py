@@ -1,122 +1,103 @@
-"""Blind review: give a coder the next question, and keep what they answer.
+"""Blind review: give a coder the next question, and keep what they answer, once and for good.
 
-A `Question` is all that a page may show: the interview and the codebook. It holds no row and no
-key that leads to what the machine or another coder said.
+What is sent carries a name of its own (`client_id`) and the version it was made from: sent twice
+it is kept once, and what another tab saved meanwhile is not written over.
 """
 
+import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, Q
 from django.utils import timezone
 
-from codebooks.models import Code, Dimension, Kind, Revision, Wording
+from codebooks.models import Code, Dimension, Kind
 from coding.models import Answer, Coding, CodingKind, Evidence, Found, Mark
-from reviews.models import Assignment, Item, Sample
+from reviews.assigning import PAGE, hand_out, is_pool, open_assignments, recount, with_seat
+from reviews.models import Assignment, Item, Purpose, Sample, SkipReason, Submission, SubmissionKind
+from reviews.questions import (
+    Answers,
+    Asked,
+    Choice,
+    Codes,
+    Question,
+    Range,
+    Said,
+    Turn,
+    Words,
+    answers_of,
+    codes_of,
+    kind_of,
+    own_answers,
+    question,
+    spoken,
+    worded,
+)
 from reviews.sampling import current_sample
+from reviews.training import let_go
+from studies import audit
 from studies.access import role_of
 from studies.models import Role, Study
 from studies.problems import Problem, _
-from studies.turns import PARTICIPANT, with_roles
 
-# After this long without an answer somebody else may be asked too; an answer is still taken.
-LEASE = timedelta(hours=2)
+__all__ = [
+    "Answers",
+    "Asked",
+    "Choice",
+    "Progress",
+    "Question",
+    "Range",
+    "Said",
+    "Turn",
+    "Words",
+    "answer",
+    "assignment_of",
+    "checked",
+    "codes_of",
+    "next_assignment",
+    "next_question",
+    "own_answers",
+    "progress",
+    "question",
+    "skip",
+    "spoken",
+    "submit",
+    "worded",
+    "write_marks",
+]
+
 LONGEST_NOTE = 10_000
-Range = tuple[int, int]
+LONGEST_WHY = 1_000
+LONGEST_DRAFT = 200_000  # characters
+LONGEST_WORK = 24 * 60 * 60  # seconds; what is more is a page left open
+LONE = re.compile("[\x00\ud800-\udfff]")  # what no database keeps
 
 
-@dataclass(frozen=True)
-class Turn:
-    """Words of one speaker; `asked` if they belong to what is to be coded."""
+class Conflict(Problem):
+    """Another tab saved something since; `assignment` is as it is there."""
 
-    number: int
-    speaker: str
-    role: str
-    start: int
-    end: int
-    words: str
-    asked: bool
-
-
-@dataclass(frozen=True)
-class Words:
-    """A text of the codebook and the language it is in."""
-
-    text: str
-    language: str
+    def __init__(self, assignment: Assignment) -> None:
+        super().__init__(
+            _(
+                "This interview was saved in another window meanwhile: look at both and choose "
+                "which holds."
+            )
+        )
+        self.assignment = assignment
 
 
-@dataclass(frozen=True)
-class Choice:
-    """One code, worded for the reader where its words are there in their language."""
-
-    key: str
-    label: Words
-    definition: Words
-    include: Words
-    exclude: Words
-    examples: tuple[Words, ...]
-    family: str
-    color: str
+class Gone(Problem):
+    """The seat went to somebody else, and the item has all the coders it wants."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """One dimension, worded for the reader where its words are there in their language."""
-
-    key: str
-    label: Words
-    question: Words
-    kind: str
-    minimum: float | None
-    maximum: float | None
-    low: Words
-    high: Words
-    codes: tuple[Choice, ...]
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a person says of one code; `value` is on a scale, passages are ranges of the text."""
-
-    dimension: str
-    code: str
-    answer: str = "yes"
-    value: float | None = None
-    passages: tuple[Range, ...] = ()
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a person says of a segment. Dimensions are decided in full or left; none is forgotten.
-
-    In a decided dimension of kind `many` every code is said yes, no or unsure; in one of kind
-    `one` or `scale` nothing said means that none applies, or that nothing is expressed.
-    """
-
-    said: tuple[Said, ...] = ()
-    decided: frozenset[str] = frozenset()
-    left: frozenset[str] = frozenset()
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a coder sees of an item, and what they themselves answered earlier, if they did."""
-
-    assignment: int
-    position: int
-    of: int
-    language: str
-    turns: tuple[Turn, ...]
-    dimensions: tuple[Asked, ...]
-    answered: Answers | None
+class Settled(Problem):
+    """The answer has to stay as it is."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +114,20 @@ class Progress:
     """Answered and asked, by the coder's name in the study."""
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What was kept of a submission: the assignment's version then, and the coding, if any."""
+
+    assignment: Assignment
+    version: int
+    coding: Coding | None
+
+
 def next_question(sample: Sample, person: User, language: str = "en") -> Question | None:
     """Return what `person` is asked next, in words of `language` where there are; None at the end.
 
     Their own open assignments come first, in the order drawn; then items of the pool that still
-    need a coder, given to one person at a time.
+    need a coder and that they can read.
     """
     assignment = next_assignment(sample, person)
     return question(assignment, language) if assignment else None
@@ -145,131 +135,32 @@ def next_question(sample: Sample, person: User, language: str = "en") -> Questio
 
 def next_assignment(sample: Sample, person: User) -> Assignment | None:
     """Return what `person` is asked next, taken from the pool if need be; None at the end."""
-    return open_assignment(sample, person) or take(sample, person)
+    keys = hand_out([sample], person, hold=PAGE)
+    return asked_about(keys)[0] if keys else None
 
 
 def open_assignment(sample: Sample, person: User) -> Assignment | None:
     """Return the first assignment that `person` has not answered or skipped."""
+    keys = open_assignments([sample], person, 1)
+    return asked_about(keys)[0] if keys else None
+
+
+def asked_about(keys: Sequence[int]) -> list[Assignment]:
+    """Return the assignments `keys`, in that order, with all that a question is made of."""
+    rows = Assignment.objects.select_related(
+        "person", "coding", "item__sample__revision", "item__segment__transcript__study"
+    )
+    found = rows.in_bulk(keys)
+    return [found[key] for key in keys if key in found]
+
+
+def assignment_of(study: Study, assignment: int, person: User) -> Assignment | None:
+    """Return the assignment if it is this person's in this study."""
     return (
-        Assignment.objects.filter(item__sample=sample, person=person, answered_at=None)
-        .order_by("item__position")
+        Assignment.objects.filter(pk=assignment, person=person, item__sample__study=study)
+        .select_related("person", "item__sample__study", "item__segment__transcript__study")
         .first()
     )
-
-
-def take(sample: Sample, person: User) -> Assignment | None:
-    """Give `person` an item of the pool that still needs a coder; None if there is none."""
-    if sample.design.get("coders"):
-        return None  # every seat has its name
-    with transaction.atomic():
-        # One taker at a time: a few milliseconds, and no item gets a coder too many.
-        Sample.objects.select_for_update(no_key=True).get(pk=sample.pk)
-        if mine := open_assignment(sample, person):
-            return mine
-        item = free_items(sample, person).order_by("position").first()
-        return Assignment.objects.create(item=item, person=person) if item else None
-
-
-def free_items(sample: Sample, person: User) -> QuerySet[Item]:
-    """Return the items of the pool that `person` may be asked about."""
-    holds = Q(coding__isnull=False) | Q(answered_at=None, assigned_at__gt=timezone.now() - LEASE)
-    taken = (
-        Assignment.objects.filter(holds, item=OuterRef("pk"))
-        .order_by()
-        .values("item")
-        .annotate(count=Count("pk"))
-        .values("count")
-    )
-    mine = Assignment.objects.filter(item=OuterRef("pk"), person=person)
-    return (
-        Item.objects.filter(~Exists(mine), sample=sample)
-        .annotate(taken=Coalesce(Subquery(taken), Value(0)))
-        .filter(taken__lt=F("coders_wanted"))
-    )
-
-
-def question(assignment: Assignment, language: str = "en") -> Question:
-    """Return what the coder of `assignment` sees."""
-    item = assignment.item
-    segment = item.segment
-    transcript = segment.transcript
-    turns = with_roles(transcript.turns, transcript.study.speaker_roles)
-    position, of = place(assignment)
-    return Question(
-        assignment=assignment.pk,
-        position=position,
-        of=of,
-        language=transcript.language,
-        turns=tuple(
-            Turn(
-                number=number,
-                speaker=str(speaker),
-                role=str(role),
-                start=int(start),
-                end=int(end),
-                words=transcript.text[int(start) : int(end)],
-                asked=int(start) < segment.end and int(end) > segment.start,
-            )
-            for number, (start, end, speaker, role) in enumerate(turns, 1)
-        ),
-        dimensions=worded(item.sample.revision, language),
-        answered=own_answers(assignment),
-    )
-
-
-def place(assignment: Assignment) -> tuple[int, int]:
-    """Return which of how many the assignment is for its coder."""
-    item = assignment.item
-    mine = Assignment.objects.filter(item__sample=item.sample_id, person=assignment.person_id)
-    counts = mine.aggregate(
-        all=Count("pk"),
-        before=Count(
-            "pk",
-            filter=Q(answered_at__lt=assignment.answered_at)
-            if assignment.answered_at
-            else Q(answered_at__isnull=False),
-        ),
-    )
-    of = counts["all"]
-    if not item.sample.design.get("coders"):
-        of += free_items(item.sample, assignment.person).count()
-    return counts["before"] + 1, of
-
-
-def worded(revision: Revision, language: str) -> tuple[Asked, ...]:
-    """Return the dimensions of `revision` in words of `language` where there are."""
-    source = revision.codebook.language
-    dimensions = revision.dimensions.order_by("position", "pk").prefetch_related(
-        "wordings", "codes__wordings", "codes__parent"
-    )
-    return tuple(_asked(dimension, language, source) for dimension in dimensions)
-
-
-def own_answers(assignment: Assignment) -> Answers | None:
-    """Return what the coder of `assignment` answered, None if they did not."""
-    coding = assignment.coding
-    if coding is None:
-        return None
-    marks = coding.marks.select_related("code__dimension").prefetch_related("evidence")
-    every = {dimension.key for dimension in assignment.item.sample.revision.dimensions.all()}
-    said = tuple(
-        Said(
-            dimension=mark.code.dimension.key,
-            code=mark.code.key,
-            answer=mark.answer,
-            value=mark.value,
-            passages=tuple(
-                sorted(
-                    (passage.start, passage.end)
-                    for passage in mark.evidence.all()
-                    if passage.start is not None and passage.end is not None
-                )
-            ),
-        )
-        for mark in marks.order_by("code__dimension__position", "code__position")
-    )
-    decided = frozenset(coding.dimensions)
-    return Answers(said, decided, frozenset(every) - decided, coding.note)
 
 
 def answer(assignment: Assignment, answers: Answers) -> Coding:
@@ -277,42 +168,155 @@ def answer(assignment: Assignment, answers: Answers) -> Coding:
 
     A different answer takes the place of their own earlier one, until the item was ruled on.
     """
-    item = assignment.item
-    codes = codes_of(item.sample.revision)
-    answers = checked(answers, codes, item)
-
-    with transaction.atomic():
-        assignment = Assignment.objects.select_for_update(of=("self",)).get(pk=assignment.pk)
-        coding, created = Coding.objects.select_for_update(of=("self",)).get_or_create(
-            person_id=assignment.person_id,
-            segment_id=item.segment_id,
-            revision_id=item.sample.revision_id,
-            kind=CodingKind.BLIND,
-        )
-        if created or not assignment.coding_id or own_answers(assignment) != answers:
-            if not created and item.rulings.exists():
-                raise Problem(
-                    _(
-                        "The coders’ answers about this interview were compared and settled, so "
-                        "yours stays as it was. Tell the lead of the study what should change."
-                    )
-                )
-            coding.dimensions = sorted(answers.decided, key=list(codes).index)
-            coding.note = answers.note
-            coding.save(update_fields=["dimensions", "note"])
-            write_marks(coding, answers, codes)
-        assignment.coding = coding
-        assignment.answered_at = assignment.answered_at or timezone.now()
-        assignment.skipped_because = ""
-        assignment.save(update_fields=["coding", "answered_at", "skipped_because"])
+    coding = submit(assignment, answers).coding
+    assert coding is not None  # noqa: S101  an answer is a coding
     return coding
 
 
-def write_marks(
-    coding: Coding, answers: Answers, codes: Mapping[str, tuple[Dimension, Mapping[str, Code]]]
-) -> None:
-    """Put what was said in the place of the marks of `coding`."""
+def submit(
+    assignment: Assignment,
+    answers: Answers,
+    *,
+    client_id: uuid.UUID | None = None,
+    version: int | None = None,
+    seconds: int | None = None,
+    draft: Any = None,
+) -> Kept:
+    """Keep what the coder of `assignment` says, made from `version`, under the name `client_id`.
+
+    The same name again gives what came of it the first time. Where the seat went to somebody else
+    it is theirs again if one is free; if not, `draft` is kept as their draft and Gone is raised.
+    """
+    item = assignment.item
+    if known := known_submission(assignment, client_id):
+        return known
+    codes = codes_of(item.sample.revision)
+    answers = checked(answers, codes, item)
+    in_training = item.sample.purpose == Purpose.TRAINING
+    if in_training and not item.rulings.exists():
+        raise Problem(_("The key of this interview is not set yet: come back to it later."))
+    try:
+        with transaction.atomic():
+            row = locked(assignment)
+            if known := known_submission(row, client_id):
+                return known
+            if version is not None and version != row.version:
+                raise Conflict(row)
+            take_seat(row, item)
+            coding, changed = keep_coding(row, item, answers, codes)
+            row.version += 1
+            row.coding = coding
+            row.draft = None
+            row.client_id = client_id
+            row.answered_at = row.answered_at or timezone.now()
+            row.skipped_because = ""
+            row.seconds = row.seconds if seconds is None else min(max(seconds, 0), LONGEST_WORK)
+            row.save(
+                update_fields=[
+                    "version",
+                    "coding",
+                    "draft",
+                    "client_id",
+                    "answered_at",
+                    "skipped_because",
+                    "seconds",
+                ]
+            )
+            if changed or client_id:
+                write_down(row, SubmissionKind.ANSWER, client_id, as_data(answers))
+    except Gone:
+        if draft is not None:
+            Assignment.objects.filter(pk=assignment.pk).update(draft=storable(draft))
+        raise
+    if in_training:
+        let_go(item.sample, assignment.person)
+    return Kept(row, row.version, coding)
+
+
+def locked(assignment: Assignment) -> Assignment:
+    """Return `assignment` as it is now, for us alone until the end of the transaction."""
+    if is_pool(assignment.item.sample):  # its seat may change hands: the item's lock comes first
+        list(Item.objects.select_for_update(of=("self",)).filter(pk=assignment.item_id))
+    return Assignment.objects.select_for_update(of=("self",)).get(pk=assignment.pk)
+
+
+def known_submission(assignment: Assignment, client_id: uuid.UUID | None) -> Kept | None:
+    """Return what came of the submission of that name, if there was one."""
+    if client_id is None:
+        return None
+    sent = Submission.objects.filter(assignment=assignment.pk, client_id=client_id)
+    row = sent.select_related("assignment__coding").first()
+    return Kept(row.assignment, row.version, row.assignment.coding) if row else None
+
+
+def take_seat(row: Assignment, item: Item) -> None:
+    """Seat the coder of the locked `row` again if their seat went back to the pool, or say Gone."""
+    if row.returned_at is None:
+        return
+    item.refresh_from_db(fields=["taken", "coders_wanted"])
+    if not with_seat([item]):
+        raise Gone(
+            _(
+                "This interview went to somebody else while it was left, and has all its coders. "
+                "What you entered is kept as your draft; go on with the next one."
+            )
+        )
+    row.returned_at = None
+    row.save(update_fields=["returned_at"])
+    recount([item])
+
+
+def keep_coding(row: Assignment, item: Item, answers: Answers, codes: Codes) -> tuple[Coding, bool]:
+    """Return the coding that says `answers`, and whether it did not say so before."""
+    row.item = item
+    decided = sorted(answers.decided, key=list(codes).index)
+    said = {"dimensions": decided, "note": answers.note, "confidence": answers.confidence}
+    coding, created = Coding.objects.get_or_create(
+        person_id=row.person_id,
+        segment_id=item.segment_id,
+        revision_id=item.sample.revision_id,
+        kind=kind_of(row),
+        defaults=said,
+    )
+    if created:
+        write_marks(coding, answers, codes)
+        return coding, True
+    before = answers_of(coding, codes)
+    if before == answers:
+        return coding, row.coding_id is None
+    if row.revealed_at:
+        raise Settled(
+            _(
+                "You have seen what others say of this interview, so your answer from before "
+                "stays as it was."
+            )
+        )
+    if kind_of(row) == CodingKind.BLIND and item.rulings.exists():
+        raise Settled(
+            _(
+                "The coders’ answers about this interview were compared and settled, so "
+                "yours stays as it was. Tell the lead of the study what should change."
+            )
+        )
+    for name, value in said.items():
+        setattr(coding, name, value)
+    coding.save(update_fields=list(said))
     coding.marks.all().delete()
+    write_marks(coding, answers, codes)
+    if row.coding_id:
+        audit.record(
+            item.sample.study,
+            row.person,
+            audit.Action.ANSWER_CHANGED,
+            subject=item.segment.transcript.external_id,
+            before=in_short(before),
+            after=in_short(answers),
+        )
+    return coding, True
+
+
+def write_marks(coding: Coding, answers: Answers, codes: Codes) -> None:
+    """Put what was said into marks of `coding`, which has none."""
     marks = Mark.objects.bulk_create(
         Mark(
             coding=coding,
@@ -329,32 +333,157 @@ def write_marks(
     )
 
 
-def skip(assignment: Assignment, why: str) -> Assignment:
-    """Let the coder of `assignment` pass on it, for a reason; an answer they gave is kept."""
-    why = why.replace("\x00", "").strip()[:LONGEST_NOTE]
-    if not why:
+def write_down(
+    row: Assignment, kind: SubmissionKind, client_id: uuid.UUID | None, said: dict[str, Any]
+) -> Submission:
+    """Add what was sent to what the coder of `row` sent before."""
+    return Submission.objects.create(
+        assignment=row,
+        client_id=client_id or uuid.uuid4(),
+        kind=kind,
+        version=row.version,
+        said=said,
+    )
+
+
+def as_data(answers: Answers) -> dict[str, Any]:
+    """Return `answers` as JSON values."""
+    return {
+        **asdict(answers),
+        "said": [asdict(one) for one in answers.said],
+        "decided": sorted(answers.decided),
+        "left": sorted(answers.left),
+    }
+
+
+def in_short(answers: Answers) -> dict[str, list[str]]:
+    """Return the codes that `answers` say apply, or may, by dimension."""
+    found: dict[str, list[str]] = {key: [] for key in sorted(answers.decided)}
+    for one in answers.said:
+        value = f" {one.value:g}" if one.value is not None else ""
+        unsure = "?" if one.answer == Answer.UNSURE else ""
+        if one.answer != Answer.NO:
+            found.setdefault(one.dimension, []).append(f"{one.code}{unsure}{value}")
+    return found
+
+
+def skip(
+    assignment: Assignment, why: str, note: str = "", *, client_id: uuid.UUID | None = None
+) -> Kept:
+    """Let the coder of `assignment` pass on it, for a reason; an answer they gave is kept.
+
+    `why` is one of SkipReason, or says it in words.
+    """
+    if known := known_submission(assignment, client_id):
+        return known
+    why, note = clean(why, LONGEST_NOTE), clean(note, LONGEST_NOTE)
+    if not why or (why == SkipReason.OTHER and not note):
         raise Problem(_("Say in a few words why you skip this interview."))
     with transaction.atomic():
-        assignment = Assignment.objects.select_for_update(of=("self",)).get(pk=assignment.pk)
-        if assignment.coding_id is None:
-            assignment.skipped_because = why
-            assignment.answered_at = timezone.now()
-            assignment.save(update_fields=["skipped_because", "answered_at"])
-    return assignment
+        row = locked(assignment)
+        if known := known_submission(row, client_id):
+            return known
+        if row.coding_id is None:
+            row.skipped_because = f"{why}: {note}" if note else why
+            row.answered_at = timezone.now()
+            row.version += 1
+            row.client_id = client_id
+            changed = ["skipped_because", "answered_at", "version", "client_id"]
+            if is_pool(assignment.item.sample) and row.returned_at is None:
+                row.returned_at = row.answered_at
+                changed.append("returned_at")
+            row.save(update_fields=changed)
+            recount([row.item_id])
+            write_down(row, SubmissionKind.SKIP, client_id, {"why": why, "note": note})
+    return Kept(row, row.version, row.coding)
+
+
+def skip_reason(because: str) -> tuple[str, str]:
+    """Return why an interview was skipped: the value of SkipReason, or "", and the words."""
+    why, _colon, note = because.partition(": ")
+    return (why, note) if why in SkipReason.values else ("", because)
+
+
+def save_draft(assignment: Assignment, draft: Any, version: int) -> int:
+    """Keep what the coder of `assignment` has entered, made from `version`; return the new version.
+
+    The same draft again is the same; another one from an older version is a Conflict.
+    """
+    draft = storable(draft)
+    if len(json.dumps(draft)) > LONGEST_DRAFT:
+        raise Problem(_("That is too much for a draft: shorten the note."))
+    rows = Assignment.objects.filter(pk=assignment.pk)
+    if rows.filter(version=version).update(draft=draft, version=F("version") + 1):
+        return version + 1
+    row = rows.get()
+    if row.version == version + 1 and row.draft == draft:
+        return row.version
+    raise Conflict(row)
+
+
+def flag(assignment: Assignment, why: str) -> str:
+    """Show `assignment` to the lead, and why; "" takes that back."""
+    why = clean(why, LONGEST_WHY)
+    Assignment.objects.filter(pk=assignment.pk).update(flagged_because=why)
+    return why
+
+
+def reopen(assignment: Assignment) -> Assignment:
+    """Let a coder change what they sent: what they skipped is to be answered again.
+
+    An answer stays in force until another is sent.
+    """
+    with transaction.atomic():
+        row = locked(assignment)
+        if row.coding_id is None and row.answered_at:
+            take_seat(row, assignment.item)
+            row.answered_at, row.skipped_because = None, ""
+            row.shown_at = timezone.now()
+            row.version += 1
+            if is_pool(assignment.item.sample):
+                row.held_until = row.shown_at + PAGE
+            row.save(
+                update_fields=[
+                    "answered_at",
+                    "skipped_because",
+                    "shown_at",
+                    "held_until",
+                    "version",
+                ]
+            )
+    return asked_about([assignment.pk])[0]
+
+
+def clean(text: str, most: int) -> str:
+    """Return `text` as a database keeps it, without white space around it, cut to `most`."""
+    return LONE.sub("", text.replace("\r\n", "\n")).strip()[:most]
+
+
+def storable(value: Any) -> Any:
+    """Return a JSON value as every database keeps it."""
+    if isinstance(value, dict):
+        return {LONE.sub("", str(key)): storable(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [storable(one) for one in value]
+    return LONE.sub("", value) if isinstance(value, str) else value
 
 
 def must_stay_blind(person: Any, study: Study) -> bool:
     """Return whether `person` codes in `study` or has still to answer in its current sample."""
     if role_of(person, study) == Role.CODER:
         return True
-    waiting = Assignment.objects.filter(person=person.pk, coding=None, skipped_because="")
+    waiting = Assignment.objects.filter(
+        person=person.pk, coding=None, skipped_because="", returned_at=None
+    )
     return waiting.filter(item__sample=current_sample(study)).exists()
 
 
 def progress(sample: Sample) -> Progress:
     """Return how far `sample` is, from counts alone."""
     answered = Q(coding__isnull=False)
-    rows = Assignment.objects.filter(item__sample=sample)
+    # What was handed out ahead of time, or given back, says nothing of how far the work is.
+    unseen = Q(shown_at=None, held_until__isnull=False) | Q(returned_at__isnull=False)
+    rows = Assignment.objects.filter(item__sample=sample).exclude(unseen, answered_at=None)
     counts = rows.aggregate(
         answered=Count("pk", filter=answered),
         skipped=Count("pk", filter=~answered & ~Q(skipped_because="")),
@@ -385,25 +514,19 @@ def progress(sample: Sample) -> Progress:
     )
 
 
-def codes_of(revision: Revision) -> dict[str, tuple[Dimension, dict[str, Code]]]:
-    """Return each dimension of `revision` and its codes, by key and in order."""
-    dimensions = revision.dimensions.order_by("position", "pk").prefetch_related("codes")
-    return {
-        dimension.key: (dimension, {code.key: code for code in dimension.codes.all()})
-        for dimension in dimensions
-    }
-
-
 def checked(
     answers: Answers,
-    codes: Mapping[str, tuple[Dimension, Mapping[str, Code]]],
+    codes: Codes,
     item: Item,
 ) -> Answers:
     """Return `answers` as they are kept, or raise a Problem that says what does not fit."""
     for key in [*answers.decided, *answers.left, *(one.dimension for one in answers.said)]:
         if key not in codes:
             raise Problem(_("The codebook has no dimension “%(dimension)s”."), dimension=key)
+    if answers.confidence not in (None, 1, 2, 3):
+        raise Problem(_("How sure you are is a number from 1 to 3, or left out."))
     words = spoken(item) if any(said.passages for said in answers.said) else []
+    evidence = item.sample.study.evidence_required
     kept: list[Said] = []
     for key, (dimension, known) in codes.items():
         said = {one.code: one for one in answers.said if one.dimension == key}
@@ -413,7 +536,9 @@ def checked(
             )
         for one in said.values():
             _check_said(one, dimension, known)
-            _check_passages(one, known[one.code], words, item)
+            _check_passages(one, known[one.code], words)
+            if evidence and dimension.kind != Kind.SCALE:
+                _check_evidence(one, known[one.code])
         left = key in answers.left
         if not left:
             _check_decided(dimension, said, known, decided=key in answers.decided)
@@ -427,28 +552,8 @@ def checked(
         tuple(kept),
         frozenset(codes) - answers.left,
         answers.left,
-        answers.note.replace("\r\n", "\n").replace("\x00", "").strip()[:LONGEST_NOTE],
-    )
-
-
-def spoken(item: Item) -> list[Range]:
-    """Return the ranges of the participant's words in the segment of `item`."""
-    segment = item.segment
-    turns = with_roles(segment.transcript.turns, segment.transcript.study.speaker_roles)
-    ranges = [
-        (max(int(start), segment.start), min(int(end), segment.end))
-        for start, end, _speaker, role in turns
-        if role == PARTICIPANT
-    ]
-    return [(start, end) for start, end in ranges if start < end]
-
-
-def assignment_of(study: Study, assignment: int, person: User) -> Assignment | None:
-    """Return the assignment if it is this person's in this study."""
-    return (
-        Assignment.objects.filter(pk=assignment, person=person, item__sample__study=study)
-        .select_related("person", "item__sample__study", "item__segment__transcript__study")
-        .first()
+        clean(answers.note, LONGEST_NOTE),
+        answers.confidence,
     )
 
 
@@ -479,7 +584,7 @@ def _check_said(said: Said, dimension: Dimension, known: Mapping[str, Code]) -> 
         )
 
 
-def _check_passages(said: Said, code: Code, words: Sequence[Range], item: Item) -> None:
+def _check_passages(said: Said, code: Code, words: Sequence[Range]) -> None:
     if said.passages and said.answer == Answer.NO:
         raise Problem(
             _("“%(code)s” is answered with no, and there is evidence for it: change one of them."),
@@ -496,6 +601,17 @@ def _check_passages(said: Said, code: Code, words: Sequence[Range], item: Item) 
                 start=start,
                 end=end,
             )
+
+
+def _check_evidence(said: Said, code: Code) -> None:
+    if said.answer == Answer.YES and not said.passages:
+        raise Problem(
+            _(
+                "“%(code)s” is answered with yes: select the words that say so, as this study asks "
+                "for."
+            ),
+            code=code.label,
+        )
 
 
 def _check_decided(
@@ -520,51 +636,3 @@ def _check_decided(
             _("“%(dimension)s” has no answer yet: choose one, or leave it out."),
             dimension=dimension.label,
         )
-
-
-def _asked(dimension: Dimension, language: str, source: str) -> Asked:
-    texts = _texts(dimension.wordings.all(), language, source)
-    codes = sorted(dimension.codes.all(), key=lambda code: (code.position, code.pk))
-    return Asked(
-        key=dimension.key,
-        label=_words("label", dimension.label, texts, source),
-        question=_words("question", dimension.question, texts, source),
-        kind=dimension.kind,
-        minimum=dimension.minimum,
-        maximum=dimension.maximum,
-        low=_words("low", dimension.low, texts, source),
-        high=_words("high", dimension.high, texts, source),
-        codes=tuple(_choice(code, language, source) for code in codes),
-    )
-
-
-def _choice(code: Code, language: str, source: str) -> Choice:
-    texts = _texts(code.wordings.all(), language, source)
-    definition = _words("definition", code.definition, texts, source)
-    examples = [
-        Words(str(one.get("text", "")), str(one.get("language") or source)) for one in code.examples
-    ]
-    near = [one for one in examples if one.language == definition.language]
-    return Choice(
-        key=code.key,
-        label=_words("label", code.label, texts, source),
-        definition=definition,
-        include=_words("include", code.include, texts, source),
-        exclude=_words("exclude", code.exclude, texts, source),
-        examples=tuple((near or examples)[:2]),
-        family=code.parent.label if code.parent else "",
-        color=code.color,
-    )
-
-
-def _texts(wordings: Iterable[Wording], language: str, source: str) -> dict[str, Words]:
-    """Return what is worded in `language`, or in the language it is a variety of."""
-    found = {wording.language: wording.texts for wording in wordings}
-    for wanted in (language, language.split("-")[0]):
-        if wanted != source and wanted in found:
-            return {name: Words(str(text), wanted) for name, text in found[wanted].items() if text}
-    return {}
-
-
-def _words(name: str, text: str, texts: Mapping[str, Words], source: str) -> Words:
-    return texts.get(name) or Words(text, source)

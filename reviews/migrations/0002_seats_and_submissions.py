@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='assignment',
-            index=models.Index(condition=models.Q(('answered_at', None), ('returned_at', None)), fields=['person', 'id'], name='own_open_assignments'),
+            index=models.Index(condition=models.Q(('answered_at', None), ('returned_at', None)), fields=['person', 'shown_at', 'id'], name='own_open_assignments'),
         ),
         migrations.AddIndex(
             model_name='assignment',

@@ -14,7 +14,7 @@ from codebooks.models import Code, Dimension, Revision, Wording
 from coding.models import Coding, Evidence, Mark
 from reviews.models import Assignment, Ruling, Sample
 from reviews.reviewing import (
-    LEASE,
+    Gone,
     Answers,
     Question,
     Said,
@@ -24,6 +24,7 @@ from reviews.reviewing import (
     progress,
     question,
     skip,
+    submit,
 )
 from reviews.sampling import draw_sample
 from studies.models import Study
@@ -266,16 +267,24 @@ def test_the_pool_gives_each_item_as_many_coders_as_it_wants() -> None:
 
 
 @pytest.mark.django_db
-def test_an_abandoned_item_goes_to_somebody_else_and_a_late_answer_is_kept() -> None:
+def test_an_abandoned_item_goes_to_somebody_else_and_a_late_answer_stays_as_a_draft() -> None:
     sample = make_drawn(1)
     away, here = make_person("away", sample.study), make_person("here", sample.study)
     first = next_question(sample, away)
     assert first is not None
     assert next_question(sample, here) is None
-    Assignment.objects.update(assigned_at=timezone.now() - LEASE - timedelta(minutes=1))
-    assert next_question(sample, here) is not None
-    late = answer(Assignment.objects.get(pk=first.assignment), COMPLETE)
-    assert late.person == away
+    Assignment.objects.update(held_until=timezone.now() - timedelta(seconds=1))
+    second = next_question(sample, here)
+    assert second is not None
+    late = Assignment.objects.get(pk=first.assignment)
+    with pytest.raises(Gone, match="kept as your draft"):
+        submit(late, COMPLETE, draft={"answers": {"note": "hard to say"}})
+    assert not Coding.objects.exists()
+    late.refresh_from_db()
+    assert late.draft == {"answers": {"note": "hard to say"}}
+    skip(Assignment.objects.get(pk=second.assignment), "known")
+    assert submit(late, COMPLETE).coding  # there is a seat again
+    assert sample.items.get().assignments.filter(coding__isnull=False).count() == 1
 
 
 @pytest.mark.django_db
