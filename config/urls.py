@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView
 from coding import api as coding_api
 from reviews import api, overview
 from reviews.report_urls import report_urls
+from reviews.review_urls import review_urls
 
 urlpatterns = [
     path("", include("studies.urls")),
@@ -30,6 +31,7 @@ urlpatterns = [
         for what in ("pause", "resume", "cancel")
     ),
     path("api/studies/<slug:slug>/report/", api.report_json),
+    path("api/studies/<slug:slug>/review/", include(review_urls)),
     path("accounts/login/", auth.LoginView.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     path(
