@@ -13,7 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, compress, pairwise
+from itertools import accumulate, compress, islice, pairwise
 from typing import Literal
 
 from rapidfuzz.distance import Indel
@@ -82,6 +82,8 @@ class Text:
         if not quote:
             return [MISSING]
         near = self.turns[hint - 1][:2] if hint and 1 <= hint <= len(self.turns) else None
+        if place := self.at_once(quote, lo, hi, near):
+            return [place]
         for rung in (self.exact, self.folded):
             if places := rung(quote, lo, hi):
                 return [self.preferred(places, near)]
@@ -101,17 +103,32 @@ class Text:
         quote = quote.strip()
         return (self.exact(quote, lo, hi) or self.folded(quote, lo, hi)) if quote else []
 
+    def at_once(self, quote: str, lo: int, hi: int, near: Range | None) -> Located | None:
+        """Return the place that would be preferred to all others, if it is found by just reading.
+
+        That is the first, word for word and no part of a word, in the turn that was named.
+        """
+        begin, end = near or (lo, hi)
+        for place in self.word_for_word(quote, max(lo, begin), hi):
+            if (place.start or 0) >= end:
+                return None
+            if stands_alone(self.text, place.start or 0, place.end or 0):
+                return place
+        return None
+
     def exact(self, quote: str, lo: int, hi: int) -> list[Located]:
         """Return where the participant says `quote` word for word."""
-        found: list[Located] = []
+        return list(islice(self.word_for_word(quote, lo, hi), MOST_OCCURRENCES))
+
+    def word_for_word(self, quote: str, lo: int, hi: int) -> Iterator[Located]:
+        """Yield where the participant says `quote` word for word."""
         at = self.text.find(quote, lo, hi)
-        while at >= 0 and len(found) < MOST_OCCURRENCES:
+        while at >= 0:
             end = at + len(quote)
             whole = is_whole(self.text, at) and is_whole(self.text, end)
             if whole and self.by_the_participant(at, end) == (at, end):
-                found.append(Located(at, end, "exact"))
+                yield Located(at, end, "exact")
             at = self.text.find(quote, at + 1, hi)
-        return found
 
     def folded(self, quote: str, lo: int, hi: int) -> list[Located]:
         """Return where the participant says `quote` but for the shape of the letters."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 TURN = re.compile(r"^\[T(\d+)[^\]\n]* (interviewer|participant)\] ", re.MULTILINE)
+END = re.compile(r"\s*</?interview-\w+>.*", re.DOTALL)
 MARKER = re.compile(r"\[\[sim:\s*(.*?)\s*\]\]", re.DOTALL)
 NONE = re.compile(r"none_applies_*$")
 
@@ -31,16 +32,13 @@ def turns(message: str) -> list[Said]:
     shown = inside[1] if inside else message
     found = list(TURN.finditer(shown))
     ends = [match.start() for match in found[1:]] + [len(shown)]
-    return [
-        Said(
-            int(match[1]),
-            match[2],
-            re.sub(
-                r"\s*</?interview-\w+>.*", "", shown[match.end() : end], flags=re.DOTALL
-            ).strip(),
-        )
-        for match, end in zip(found, ends, strict=True)
-    ]
+    said = []
+    for match, end in zip(found, ends, strict=True):
+        text = shown[match.end() : end]
+        if "interview-" in text:
+            text = END.sub("", text)
+        said.append(Said(int(match[1]), match[2], text.strip()))
+    return said
 
 
 @dataclass
@@ -64,8 +62,9 @@ def truth(said: Sequence[Said], words: Mapping[str, Sequence[str]]) -> Truth:
                     if re.fullmatch(r"-?\d+(\.\d+)?", code):
                         found.values[dimension] = float(code)
                     found.codes.setdefault(f"{dimension}/{code}", []).append(turn)
+        folded = turn.text.casefold()
         for key, needles in words.items():
-            if any(needle.casefold() in turn.text.casefold() for needle in needles):
+            if any(needle.casefold() in folded for needle in needles):
                 found.codes.setdefault(key, []).append(turn)
     return found
 
