@@ -130,7 +130,8 @@ def newcombe(
     spread = np.sqrt(p1 * (1 - p1) * p2 * (1 - p2))
     with np.errstate(invalid="ignore"):
         phi = np.where(spread > 0, product / np.where(spread > 0, spread, 1), 0.0)
-    return mover(p1, wilson(p1, n, confidence), p2, wilson(p2, n, confidence), phi)
+    low, high = mover(p1, wilson(p1, n, confidence), p2, wilson(p2, n, confidence), phi)
+    return np.maximum(low, -1), np.minimum(high, 1)
 
 
 def mover(
@@ -148,8 +149,7 @@ def mover(
         return np.asarray(np.sqrt(np.maximum(squared, 0)), dtype=np.float64)
 
     difference = p1 - p2
-    low = np.maximum(difference - reach(p1 - l1, u2 - p2), -1)
-    return low, np.minimum(difference + reach(u1 - p1, p2 - l2), 1)
+    return difference - reach(p1 - l1, u2 - p2), difference + reach(u1 - p1, p2 - l2)
 
 
 def mcnemar(only_first: Whole, only_second: Whole) -> tuple[Floats, Floats]:
