@@ -1,29 +1,47 @@
-"""Rows of agreement: between people, and machine to people, per code and per language.
+"""Rows of agreement: between people, and machine to people, per code, language, group and pair.
 
 Between people a row of ratings is a unit. Machine to people it is one coding by a person, beside
 what the machine said of the same unit; a unit coded by two people then has two rows, which the
-bootstrap draws together. Blind codings only: a ruling is no independent judgement.
+bootstrap draws together. Blind codings only: a ruling is no independent judgement, and how far
+rulings settled what coders disagreed about is told apart, in rows of its own.
 """
 
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
 from codebooks.models import Kind
 from reviews.stats.agreement import (
     LEAST_POSITIVES,
+    LEAST_UNITS,
     Agreement,
     agreement_on_codes,
     agreement_on_sets,
     agreement_on_values,
 )
-from reviews.stats.alpha import alpha, binary_sums
+from reviews.stats.alpha import (
+    UnitSums,
+    alpha,
+    alpha_nominal,
+    alpha_ordinal,
+    alpha_sets,
+    binary_sums,
+    interval_sums,
+    nominal_sums,
+    set_sums,
+)
 from reviews.stats.coefficients import cohen_kappa, counts_of, cross_table, fleiss_kappa
 from reviews.tables import NOT_KNOWN, Bools, Floats, Ints, Labels, People, Question, Table
 
 HUMANS, MACHINE = "humans", "machine-human"
+MACHINE_NAME = "machine"
+"""Who the machine is in a pair with a person; no language's word, as codes' keys are none."""
+
+Domain = tuple[tuple[str, str], ...]
+Coincidences = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -46,9 +64,12 @@ class AgreementRow:
     """Agreement on one code, on a whole dimension (`code` None) or on a scale; see `Agreement`.
 
     `language` is None over all languages. `design` is alpha with units weighted by one over their
-    inclusion, NaN where all weigh alike. `kappa` is Cohen's for two coders, Fleiss' for more.
-    `table` counts pairs of categories (a in rows), the last of them "none applies". `unsure` counts
-    the answers left out because a person was unsure.
+    inclusion, NaN where all weigh alike. `kappa` is Cohen's for two coders, Fleiss' for more;
+    `cohen` is nan with more than two. `ordinal` is alpha of a scale that only orders, `jaccard` of
+    sets with Jaccard's distance in place of MASI's. `table` counts pairs of categories (a in rows),
+    the last of them "none applies"; `coincidences` do for any number of coders. `unsure` counts
+    the answers left out because a person was unsure. `domain` is a group of participants and `pair`
+    the two coders that a row is about, where it is about no more.
     """
 
     dimension: str
@@ -78,6 +99,38 @@ class AgreementRow:
     unsure: int | None
     undefined_replicates: int
     status: str
+    cohen: float = np.nan
+    fleiss: float = np.nan
+    ordinal: float = np.nan
+    jaccard: float = np.nan
+    coincidences: Coincidences = ()
+    domain: Domain = ()
+    pair: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class DiscussionRow:
+    """What rulings settled of one code, or of the category of a `one` dimension (`code` None).
+
+    Of `coded_twice` segments people `disagreed` about some; `ruled` of all segments have a ruling.
+    `before` is alpha of the blind codings and `after` that of the same codings once everyone who
+    coded a ruled segment says what was ruled: agreement after discussion, which is no reliability.
+    `for_machine` and `for_a_coder` count ruled segments in which the machine, and the first coder
+    by name, had said what was ruled; `machine_compared` are those that the machine coded.
+    """
+
+    dimension: str
+    code: str | None
+    coded_twice: int
+    disagreed: int
+    ruled: int
+    ruled_to_apply: int | None
+    for_a_coder: int
+    for_machine: int
+    machine_compared: int
+    before: float
+    after: float
+    status: str
 
 
 @dataclass(frozen=True)
@@ -97,6 +150,7 @@ class Compared:
     values: Floats
     said: Ints
     unsure: Ints
+    counts_unsure: bool = True
 
     def rows(self, chosen: Bools) -> "Compared":
         """Return the rows that `chosen` points out."""
@@ -109,39 +163,207 @@ class Compared:
             self.values[:, chosen],
             self.said[chosen],
             self.unsure[chosen],
+            self.counts_unsure,
         )
 
+    def coders(self, chosen: list[int]) -> "Compared | None":
+        """Return what these coders said of the units that each of them coded, None without any.
 
-def agreement_rows(table: Table, seed: int, replicates: int) -> tuple[list[AgreementRow], str]:
-    """Return the rows of agreement, and whether they are about the `sample` or the `study`.
+        Who was unsure can't be told any more.
+        """
+        labels, values = self.labels[chosen], self.values[chosen]
+        seen = (labels != NOT_KNOWN).any(axis=2) | ~np.isnan(values).all(axis=2)
+        both = seen.all(axis=0)
+        if not both.any():
+            return None
+        labels = labels[:, both]
+        return Compared(
+            self.between,
+            self.unit[both],
+            None,
+            labels,
+            {key: ratings[chosen][:, both] for key, ratings in self.categories.items()},
+            values[:, both],
+            (labels == 1).sum(axis=0),
+            np.zeros(labels.shape[1:], np.int64),
+            False,
+        )
 
-    Where people coded items of the sample, those codings count and no others.
+    def pairable(self) -> int:
+        """Return how many units two or more coders looked at."""
+        if not len(self.unit):
+            return 0
+        seen = (self.labels != NOT_KNOWN).any(axis=2) | ~np.isnan(self.values).all(axis=2)
+        return len(np.unique(self.unit[seen.sum(axis=0) >= 2]))
+
+
+@dataclass(frozen=True)
+class AgreementGroup:
+    """Groups of participants: the attribute, the group of each unit, and their names."""
+
+    by: str
+    of_unit: Ints
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Agreements:
+    """All that is said of agreement: the headline, by attribute, by pair, and after discussion.
+
+    `of` says whether it is about the `sample` or the whole `study`.
+    """
+
+    rows: list[AgreementRow]
+    groups: list[AgreementRow]
+    pairs: list[AgreementRow]
+    discussion: list[DiscussionRow]
+    of: str
+
+
+def agreement_rows(
+    table: Table, seed: int, replicates: int, areas: Sequence[AgreementGroup] = ()
+) -> Agreements:
+    """Return the rows of agreement over all, by language, by each of `areas` and by pair.
+
+    Where people coded items of the sample, those codings count and no others. Groups with fewer
+    than ten segments to compare have no rows.
     """
     people, of = scope(table)
     if not len(people.unit):
-        return [], of
+        return Agreements([], [], [], [], of)
     rows: list[AgreementRow] = []
+    groups: list[AgreementRow] = []
     sides = [between_people(table, people)]
     if (table.machine.labels != NOT_KNOWN).any() or not np.isnan(table.machine.values).all():
-        sides.append(machine_to_people(table, people))
+        compared, _ = scope(table, table.compared)
+        sides.append(machine_to_people(table, compared))
     weights = design_weights(table) if of == "sample" else None
     for compared in sides:
-        spoken = table.units.language[compared.unit]
         rows += rows_of(table, compared, None, weights, seed, replicates)
-        for language in np.unique(spoken):
+        for language, chosen in _parts(table.units.language, compared.unit):
+            own = compared.rows(chosen)
             name = table.units.languages[language]
-            own = compared.rows(spoken == language)
-            rows += rows_of(table, own, name, None, seed, replicates)
-    return rows, of
+            rows += rows_of(table, own, name, weights, seed, replicates)
+        for area in areas:
+            for group, chosen in _parts(area.of_unit, compared.unit):
+                own = compared.rows(chosen)
+                if own.pairable() < LEAST_UNITS:
+                    continue
+                domain = ((area.by, area.names[group]),)
+                found = rows_of(table, own, None, weights, seed, replicates, domain)
+                groups += [row for row in found if row.units]
+    pairs = pair_rows(table, people, sides, rows, weights, seed, replicates)
+    return Agreements(rows, groups, pairs, discussion_rows(table, people), of)
 
 
-def scope(table: Table) -> tuple[People, str]:
+def _parts(group: Ints, unit: Ints) -> Iterator[tuple[int, Bools]]:
+    """Yield each group that some of the rows' units are in, and which rows those are."""
+    own = group[unit]
+    for one in np.unique(own).tolist():
+        yield one, own == one
+
+
+def pair_rows(
+    table: Table,
+    people: People,
+    sides: Sequence[Compared],
+    headline: Sequence[AgreementRow],
+    weights: Floats | None,
+    seed: int,
+    replicates: int,
+) -> list[AgreementRow]:
+    """Return the rows of every two people who coded the same, and of the machine and each person.
+
+    Where there is only one pair it is what the headline is about.
+    """
+    rows: list[AgreementRow] = []
+    for compared in sides:
+        found: list[tuple[tuple[str, str], Compared]] = []
+        if compared.person is None:
+            used = np.unique(people.coder).tolist()
+            for first, second in combinations(used, 2):
+                own = compared.coders([first, second])
+                if own is not None:
+                    found.append(((people.coders[first], people.coders[second]), own))
+        else:
+            used = np.unique(compared.person).tolist()
+            for person in used:
+                own = compared.rows(compared.person == person)
+                found.append(((MACHINE_NAME, people.coders[person]), own))
+        if len(found) == 1 and len(used) == (2 if compared.person is None else 1):
+            about = [row for row in headline if row.between == compared.between]
+            rows += [replace(row, pair=found[0][0]) for row in about if row.language is None]
+            continue
+        for pair, own in found:
+            rows += rows_of(table, own, None, weights, seed, replicates, (), pair)
+    return [row for row in rows if row.units]
+
+
+def discussion_rows(table: Table, people: People) -> list[DiscussionRow]:
+    """Return what rulings settled, for codes and categories that some ruling is about."""
+    drawn = table.drawn
+    if drawn is None or table.rulings is None:
+        return []
+    compared = between_people(table, people)
+    place = np.searchsorted(drawn.unit, compared.unit)
+    rows = []
+    for question in table.guide.labelled:
+        if question.kind == Kind.ONE:
+            ruled = table.rulings.categories[question.key][place]
+            said = compared.categories[question.key]
+            machine = table.machine.categories(question)[compared.unit]
+            rows.append(_discussed(question.key, None, said, ruled, machine))
+            continue
+        for column, code in enumerate(question.codes, question.first):
+            said = _known(compared.labels[..., column])
+            machine = _known(table.machine.labels[compared.unit, column])
+            ruled = table.rulings.labels[place, column]
+            rows.append(_discussed(question.key, code.key, said, ruled, machine))
+    return [row for row in rows if row.ruled]
+
+
+def _known(labels: Labels) -> Floats:
+    return np.where(labels == NOT_KNOWN, np.nan, labels)
+
+
+def _discussed(
+    dimension: str, code: str | None, said: Floats, ruled: Floats, machine: Floats
+) -> DiscussionRow:
+    """Return a row from what coders said, coders × units, and what was ruled, NaN if nothing."""
+    looked = ~np.isnan(said)
+    twice = looked.sum(axis=0) >= 2
+    high = np.where(looked, said, -np.inf).max(axis=0)
+    low = np.where(looked, said, np.inf).min(axis=0)
+    settled = ~np.isnan(ruled)
+    after = np.where(looked & settled, ruled, said)
+    first = np.full(ruled.shape, np.nan)
+    for row in said[::-1]:
+        first = np.where(np.isnan(row), first, row)
+    before = alpha_nominal(said)
+    return DiscussionRow(
+        dimension=dimension,
+        code=code,
+        coded_twice=int(twice.sum()),
+        disagreed=int((twice & (high > low)).sum()),
+        ruled=int(settled.sum()),
+        ruled_to_apply=None if code is None else int((ruled == 1).sum()),
+        for_a_coder=int((settled & (first == ruled)).sum()),
+        for_machine=int((settled & (machine == ruled)).sum()),
+        machine_compared=int((settled & ~np.isnan(machine)).sum()),
+        before=before,
+        after=alpha_nominal(after),
+        status="no_variation" if np.isnan(before) else "ok",
+    )
+
+
+def scope(table: Table, people: People | None = None) -> tuple[People, str]:
     """Return the codings that agreement is about: the sample's where there are any, else all."""
+    people = table.people if people is None else people
     if table.drawn is not None:
-        inside = np.isin(table.people.unit, table.drawn.unit)
+        inside = np.isin(people.unit, table.drawn.unit)
         if inside.any():
-            return table.people.rows(inside), "sample"
-    return table.people, "study"
+            return people.rows(inside), "sample"
+    return people, "study"
 
 
 def between_people(table: Table, people: People) -> Compared:
@@ -201,9 +423,14 @@ def rows_of(
     weights: Floats | None,
     seed: int,
     replicates: int,
+    domain: Domain = (),
+    pair: tuple[str, str] | None = None,
 ) -> list[AgreementRow]:
-    """Return the rows of one side in one language (None: all), in the order of the codebook."""
-    side = _Side(table, compared, language, weights, seed, replicates)
+    """Return the rows of one side in one language (None: all), in the order of the codebook.
+
+    `domain` and `pair` say what else `compared` was cut down to.
+    """
+    side = _Side(table, compared, language, weights, seed, replicates, domain, pair)
     codes = side.codes()
     rows: list[AgreementRow] = []
     for question in table.guide.questions:
@@ -213,7 +440,7 @@ def rows_of(
         rows += codes[question.columns]
         if question.kind == Kind.ONE:
             rows.append(side.dimension(question))
-        elif language is None and compared.between == HUMANS and len(question.codes) > 1:
+        elif len(question.codes) > 1 and side.whole:
             rows.append(side.sets(question))
     # In a language without pairs there is nothing to say; over all, the status says it.
     return [row for row in rows if language is None or row.units]
@@ -230,8 +457,13 @@ class _Side:
         weights: Floats | None,
         seed: int,
         replicates: int,
+        domain: Domain = (),
+        pair: tuple[str, str] | None = None,
     ) -> None:
         self.table, self.compared, self.language = table, compared, language
+        self.domain, self.pair = domain, pair
+        # Sets are many and rare each: they are told over all languages, and of all coders.
+        self.whole = language is None and not domain and pair is None
         self.replicates = replicates
         self.weights = None if weights is None else weights[compared.unit]
         self.seed = seed
@@ -245,6 +477,8 @@ class _Side:
     def chance(self, about: str) -> np.random.Generator:
         """Return a generator of its own, so that no row depends on which others there are."""
         name = f"{self.compared.between}/{self.language}/{about}"
+        if self.domain or self.pair:
+            name += f"/{self.domain}/{self.pair}"
         return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
 
     def codes(self) -> list[AgreementRow]:
@@ -260,8 +494,10 @@ class _Side:
         if self.weights is not None:
             design = alpha(binary_sums(applies, looked), self.weights)
         counts = list(_counts(labels, applies, looked))
-        kappas = _kappas(labels)
-        unsure = compared.unsure.sum(axis=0).tolist()
+        cohen, fleiss = _kappas(labels)
+        unsure: list[int | None] = [None] * self.table.guide.width
+        if compared.counts_unsure:
+            unsure = compared.unsure.sum(axis=0).tolist()
         seen = labels != NOT_KNOWN
         # Mostly whoever coded a segment decided about every code: counted once, then.
         alike = bool(seen.size) and bool((seen == seen[..., :1]).all())
@@ -272,7 +508,7 @@ class _Side:
                 code.key,
                 found[at],
                 once or self._who(seen[..., at]),
-                float(kappas[at]),
+                (float(cohen[at]), float(fleiss[at])),
                 design=float(design[at]),
                 counts=counts[at],
                 unsure=unsure[at],
@@ -310,13 +546,22 @@ class _Side:
             clusters=self.clusters,
         )
         table = None
+        cohen = np.nan
         if len(ratings) == 2:
             cross = cross_table(ratings[0], ratings[1], values)
-            kappa = cohen_kappa(cross)
+            cohen = cohen_kappa(cross)
             table = tuple(tuple(int(count) for count in row) for row in cross)
-        else:
-            kappa, _ = fleiss_kappa(counts_of(ratings, values))
-        return self._row(question, None, found, self._who(~np.isnan(ratings)), kappa, table=table)
+        fleiss, _ = fleiss_kappa(counts_of(ratings, values))
+        return self._row(
+            question,
+            None,
+            found,
+            self._who(~np.isnan(ratings)),
+            (cohen, fleiss),
+            design=self._design(nominal_sums, ratings),
+            table=table,
+            coincidences=found.counts,
+        )
 
     def sets(self, question: Question) -> AgreementRow:
         """Return the row of a `many` dimension's whole sets of codes."""
@@ -329,7 +574,20 @@ class _Side:
             clusters=self.clusters,
         )
         seen = (labels != NOT_KNOWN).all(axis=2)
-        return self._row(question, None, found, self._who(seen), np.nan)
+        return self._row(
+            question,
+            None,
+            found,
+            self._who(seen),
+            design=self._design(set_sums, ratings),
+            jaccard=alpha_sets(ratings, "jaccard") if found.status == "ok" else np.nan,
+        )
+
+    def _design(self, sums: Callable[[Floats], UnitSums], ratings: Floats) -> float:
+        """Return alpha with the weights of the design, NaN where all units weigh alike."""
+        if self.weights is None:
+            return float("nan")
+        return float(alpha(sums(ratings), self.weights)[0])
 
     def scale(self, question: Question) -> Iterator[AgreementRow]:
         """Yield the row of a scale."""
@@ -342,7 +600,14 @@ class _Side:
                 replicates=self.replicates,
                 clusters=self.clusters,
             )
-            yield self._row(question, code.key, found, self._who(~np.isnan(ratings)), np.nan)
+            yield self._row(
+                question,
+                code.key,
+                found,
+                self._who(~np.isnan(ratings)),
+                design=self._design(interval_sums, ratings),
+                ordinal=alpha_ordinal(ratings) if found.status == "ok" else np.nan,
+            )
 
     def _row(
         self,
@@ -350,14 +615,18 @@ class _Side:
         code: str | None,
         found: Agreement,
         who: tuple[int, int],
-        kappa: float,
+        kappas: tuple[float, float] = (np.nan, np.nan),
         *,
         design: float = np.nan,
+        ordinal: float = np.nan,
+        jaccard: float = np.nan,
         counts: Counts | None = None,
         table: tuple[tuple[int, ...], ...] | None = None,
+        coincidences: Coincidences = (),
         unsure: int | None = None,
     ) -> AgreementRow:
         """Put a row together; `who` is how many units and coders it is about."""
+        cohen, fleiss = kappas
         return AgreementRow(
             dimension=question.key,
             code=code,
@@ -375,7 +644,7 @@ class _Side:
             p_below_800=found.below_800,
             design=design if found.status == "ok" else np.nan,
             percent=found.percent,
-            kappa=kappa,
+            kappa=cohen if len(self.compared.labels) == 2 else fleiss,
             ac1=found.ac1,
             ac1_se=found.ac1_se,
             bennett_s=found.bennett_s,
@@ -386,6 +655,13 @@ class _Side:
             unsure=unsure,
             undefined_replicates=found.undefined_replicates,
             status=found.status,
+            cohen=cohen,
+            fleiss=fleiss,
+            ordinal=ordinal,
+            jaccard=jaccard,
+            coincidences=coincidences,
+            domain=self.domain,
+            pair=self.pair,
         )
 
     def _who(self, seen: Bools) -> tuple[int, int]:
@@ -417,19 +693,31 @@ def _counts(labels: Labels, applies: Floats, looked: Floats) -> Iterator[Counts]
         yield Counts(yes, only_a, only_b, nothing, differ)
 
 
-def _kappas(labels: Labels) -> Floats:
-    """Return kappa of each code from labels, coders × rows × codes: Cohen's for two coders."""
-    if len(labels) != 2:
-        values = np.array([0.0, 1.0])
-        each = (fleiss_kappa(counts_of(code, values))[0] for code in np.moveaxis(labels, 2, 0))
-        return np.fromiter(each, dtype=np.float64, count=labels.shape[2])
-    paired = (labels != NOT_KNOWN).all(axis=0)
-    n = paired.sum(axis=0)
-    first, second = ((coder == 1) & paired for coder in labels)
-    yes, also = first.sum(axis=0), second.sum(axis=0)
-    # Whole numbers up to the division, so that no chance of 1 hides behind a rounding error.
-    agreeing = n * (n - (first ^ second).sum(axis=0))
-    chance = yes * also + (n - yes) * (n - also)
-    kappa = np.full(labels.shape[2], np.nan)
-    np.divide(agreeing - chance, n**2 - chance, out=kappa, where=n**2 > chance)
-    return kappa
+def _kappas(labels: Labels) -> tuple[Floats, Floats]:
+    """Return Cohen's kappa of each code (nan but for two coders), and Fleiss'; see `fleiss_kappa`.
+
+    `labels` are coders × rows × codes. In whole numbers up to the division, so that no chance of 1
+    hides behind a rounding error.
+    """
+    looked = (labels != NOT_KNOWN).sum(axis=0)
+    m = np.where(looked >= 2, looked, 0)
+    ones = np.where(looked >= 2, (labels == 1).sum(axis=0), 0)
+    pairs = np.maximum(m * (m - 1), 1)
+    agreed = (ones * (ones - 1) + (m - ones) * (m - ones - 1)) / pairs
+    units, codings, applied = (m > 0).sum(axis=0), m.sum(axis=0), ones.sum(axis=0)
+    fleiss = np.full(labels.shape[2], np.nan)
+    varied = (applied > 0) & (applied < codings)
+    p = applied / np.maximum(codings, 1)
+    chance = p**2 + (1 - p) ** 2
+    observed = agreed.sum(axis=0, where=m > 0) / np.maximum(units, 1)
+    np.divide(observed - chance, 1 - chance, out=fleiss, where=varied)
+    cohen = np.full(labels.shape[2], np.nan)
+    if len(labels) == 2:
+        paired = (labels != NOT_KNOWN).all(axis=0)
+        n = paired.sum(axis=0)
+        first, second = ((coder == 1) & paired for coder in labels)
+        yes, also = first.sum(axis=0), second.sum(axis=0)
+        agreeing = n * (n - (first ^ second).sum(axis=0))
+        by_chance = yes * also + (n - yes) * (n - also)
+        np.divide(agreeing - by_chance, n**2 - by_chance, out=cohen, where=n**2 > by_chance)
+    return cohen, fleiss

@@ -177,7 +177,8 @@ def report(
     table = load_table(study, revision, chosen_run, chosen_sample)
     strata = design_strata(chosen_sample, table)
     areas = [Areas(name, *load_domain(study, table.units, name)) for name in by]
-    agreement, of = agreement_rows(table, seed, replicates)
+    agreed = agreement_rows(table, seed, replicates)
+    agreement, of = agreed.rows, agreed.of
     prevalence = prevalence_rows(table, strata, areas, seed, replicates)
     evidence, by_language = _evidence(chosen_run, table)
     units = table.units

@@ -228,7 +228,8 @@ class Table:
     """A study as arrays: its units, what the machine and people said, and what was drawn.
 
     `development` are the units that the machine learned from: what people said of them tells
-    nothing about how it does elsewhere, so that `reference` leaves them open.
+    nothing about how it does elsewhere, so that `reference` leaves them open. `rulings` are what
+    was ruled alone, NaN elsewhere; there a category is a number, items long.
     """
 
     units: Units
@@ -238,6 +239,7 @@ class Table:
     drawn: Drawn | None
     reference: Reference | None
     development: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    rulings: Reference | None = None
 
     @property
     def compared(self) -> People:
@@ -290,7 +292,8 @@ def load_table(study: Study, revision: Revision, run: Run | None, sample: Sample
     development = load_development(run, units)
     if drawn and reference and development.size:
         reference.leave_open(np.isin(drawn.unit, development))
-    return Table(units, guide, machine, people, drawn, reference, development)
+    rulings = load_rulings(drawn, guide) if drawn and drawn.sample is not None else None
+    return Table(units, guide, machine, people, drawn, reference, development, rulings)
 
 
 def load_reviewed(samples: Sequence[Sample]) -> Table:
@@ -564,6 +567,27 @@ def load_reference(drawn: Drawn, people: People, guide: Guide) -> Reference:
     if drawn.sample is not None:
         _rule(drawn, guide, reference)
     return reference
+
+
+def load_rulings(drawn: Drawn, guide: Guide) -> Reference | None:
+    """Return what was ruled about items, and nothing else; None where nothing was."""
+    items = len(drawn.unit)
+    if not Ruling.objects.filter(item__sample__in=drawn.rounds).exists():
+        return None
+    shares = {
+        question.key: np.full((items, len(question.codes) + 1), np.nan)
+        for question in guide.labelled
+        if question.kind == Kind.ONE
+    }
+    found = Reference(
+        np.full((items, guide.width), np.nan), np.full((items, guide.depth), np.nan), shares
+    )
+    _rule(drawn, guide, found)
+    categories = {}
+    for key, share in found.categories.items():
+        settled = (share == 1).any(axis=1)
+        categories[key] = np.where(settled, (share == 1).argmax(axis=1), np.nan)
+    return Reference(found.labels, found.values, categories)
 
 
 def _shares(category: Floats, place: Ints, shape: tuple[int, int]) -> Floats:
