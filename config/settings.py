@@ -1,13 +1,14 @@
 """Settings: one file for every place; what differs comes from the environment.
 
 DATABASE_URL, CONCORD_SECRET_KEY, CONCORD_HOSTS, CONCORD_DEBUG, CONCORD_BROKER, CONCORD_QUEUE,
-CONCORD_SWEEP, CONCORD_DATA.
+CONCORD_SWEEP, CONCORD_DATA, CONCORD_EMAIL, CONCORD_EMAIL_FROM.
 """
 
 import os
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -51,6 +52,25 @@ def database(url: str) -> dict[str, Any]:
     return setting
 
 
+def mail(url: str) -> dict[str, Any]:
+    """Return Django's settings for the server at `url`: smtps://name:password@host:465, or
+    smtp://… for one that begins to encrypt when asked (port 587), as most do.
+    """
+    given = urlsplit(url)
+    if given.scheme not in ("smtp", "smtps") or not given.hostname:
+        raise SystemExit("CONCORD_EMAIL begins with smtp:// or smtps:// and names a host.")
+    implicit = given.scheme == "smtps"
+    return {
+        "EMAIL_HOST": given.hostname,
+        "EMAIL_PORT": given.port or (465 if implicit else 587),
+        "EMAIL_HOST_USER": unquote(given.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(given.password or ""),
+        "EMAIL_USE_SSL": implicit,
+        "EMAIL_USE_TLS": not implicit and given.hostname not in ("localhost", "127.0.0.1"),
+        "EMAIL_TIMEOUT": 20,
+    }
+
+
 SECRET_KEY = secret_key()
 DEBUG = os.environ.get("CONCORD_DEBUG") == "1"
 ALLOWED_HOSTS = os.environ.get("CONCORD_HOSTS", "127.0.0.1,localhost,[::1]").split(",")
@@ -91,6 +111,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "config.middleware.remember_who_is_at_work",
+    "config.middleware.keep_signed_in_while_used",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -120,6 +142,7 @@ AUTHENTICATION_BACKENDS = [
 ]
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
+AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 PASSWORD_HASHERS = [
@@ -134,6 +157,9 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "studies"
 LOGOUT_REDIRECT_URL = "login"
 SESSION_COOKIE_HTTPONLY = True
+# A week without a visit signs out; every day on which the site is used begins it anew.
+SESSION_COOKIE_AGE = 7 * 24 * 3600
+PASSWORD_RESET_TIMEOUT = 3 * 24 * 3600
 # Behind a proxy that ends TLS the cookies travel over TLS alone.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = os.environ.get("CONCORD_TLS") == "1"
 if os.environ.get("CONCORD_TLS") == "1":
@@ -151,6 +177,12 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
+
+# Without a mail server nothing promises an e-mail; a lead or a command makes links instead.
+CONCORD_EMAIL = os.environ.get("CONCORD_EMAIL", "")
+if CONCORD_EMAIL:
+    globals().update(mail(CONCORD_EMAIL))
+DEFAULT_FROM_EMAIL = os.environ.get("CONCORD_EMAIL_FROM", "concord@localhost")
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("ar", _("Arabic"))]

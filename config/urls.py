@@ -6,6 +6,7 @@ from django.urls import include, path, reverse_lazy
 from drf_spectacular.views import SpectacularAPIView
 
 from coding import api as coding_api
+from config import accounts
 from reviews import api, overview
 from reviews.report_urls import report_urls
 from reviews.review_urls import review_urls
@@ -32,12 +33,18 @@ urlpatterns = [
     ),
     path("api/studies/<slug:slug>/report/", api.report_json),
     path("api/studies/<slug:slug>/review/", include(review_urls)),
-    path("accounts/login/", auth.LoginView.as_view(), name="login"),
+    path("accounts/login/", accounts.SignIn.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     path(
         "accounts/password/",
         auth.PasswordChangeView.as_view(success_url=reverse_lazy("studies")),
         name="password_change",
+    ),
+    path("accounts/reset/", accounts.AskForReset.as_view(), name="password_reset"),
+    path(
+        "accounts/reset/<uidb64>/<token>/",
+        accounts.Reset.as_view(),
+        name="password_reset_confirm",
     ),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),

@@ -1,11 +1,18 @@
 """A study and the people who work on it: steps that make them and find them by name."""
 
 import secrets
+from collections.abc import Iterable
 
 from django.contrib.auth.models import User
+from django.contrib.auth.tokens import default_token_generator
 from django.db import IntegrityError, transaction
+from django.urls import reverse
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
 from django.utils.text import slugify
 
+from .audit import Action, record
+from .languages import normalise
 from .models import Membership, Role, Study
 from .problems import Problem, _
 
@@ -64,7 +71,7 @@ def coder_named(study: Study, name: str) -> User:
     Whoever is made has no usable password, and an account of somebody outside the study is
     never taken, whatever its name.
     """
-    name = _checked(name)
+    name = checked_name(name)
     if person := _member(study, name):
         return person
     try:
@@ -84,13 +91,8 @@ def add_person(study: Study, name: str, role: Role | str) -> tuple[User, str | N
     Who is in the study already keeps name and account; an account of that name joins the study;
     else one is made. Members whom an import made get a password the first time they are added.
     """
-    name = _checked(name)
-    if role not in Role.values:
-        raise Problem(
-            _("“%(role)s” is no role: choose one of %(roles)s."),
-            role=role,
-            roles=", ".join(Role.values),
-        )
+    name = checked_name(name)
+    role = checked_role(role)
     with transaction.atomic():
         person = _member(study, name)
         mine = person is not None
@@ -101,9 +103,12 @@ def add_person(study: Study, name: str, role: Role | str) -> tuple[User, str | N
         membership, created = Membership.objects.get_or_create(
             study=study, person=person, defaults={"name": name, "role": role}
         )
-        if not created and membership.role != role:
-            membership.role = role
+        if created:
+            record(study, None, Action.ADDED, name, after={"role": role})
+        elif membership.role != role:
+            before, membership.role = membership.role, role
             membership.save(update_fields=["role"])
+            record(study, None, Action.ROLE_CHANGED, name, {"role": before}, {"role": role})
         if not mine or person.has_usable_password():
             return person, None
         password = secrets.token_urlsafe(12)
@@ -112,7 +117,117 @@ def add_person(study: Study, name: str, role: Role | str) -> tuple[User, str | N
     return person, password
 
 
-def _checked(name: str) -> str:
+def change_role(study: Study, by: User | None, membership: Membership, role: Role | str) -> None:
+    """Give a member another role; a study keeps a lead."""
+    role = checked_role(role)
+    with transaction.atomic():
+        member = _held(study, membership)
+        if member.role == role:
+            return
+        _keep_a_lead(study, member)
+        before, member.role = member.role, role
+        member.save(update_fields=["role"])
+        record(study, by, Action.ROLE_CHANGED, member.name, {"role": before}, {"role": role})
+
+
+def change_reads(
+    study: Study, by: User | None, membership: Membership, reads: Iterable[str]
+) -> None:
+    """Say which languages a member codes in, by code or word; none means all."""
+    languages = checked_reads(reads)
+    with transaction.atomic():
+        member = _held(study, membership)
+        if member.reads == languages:
+            return
+        before, member.reads = member.reads, languages
+        member.save(update_fields=["reads"])
+        record(
+            study, by, Action.READS_CHANGED, member.name, {"reads": before}, {"reads": languages}
+        )
+
+
+def remove(study: Study, by: User | None, membership: Membership) -> None:
+    """Take a member out of the study; what they coded stays, and so does their account."""
+    with transaction.atomic():
+        member = _held(study, membership)
+        _keep_a_lead(study, member)
+        record(
+            study,
+            by,
+            Action.REMOVED,
+            member.name,
+            {"role": member.role, "reads": member.reads, "username": member.person.get_username()},
+        )
+        member.delete()
+
+
+def may_make_reset_link(by: User, person: User) -> bool:
+    """Return whether `by` may make a link that lets whoever has it in as `person`.
+
+    Whoever runs the site may for all; a lead for people who are nowhere but in studies that the
+    lead leads too, since the link opens everything that is open to the person.
+    """
+    if by.is_superuser:
+        return True
+    if person.is_superuser or person.is_staff or not person.is_active:
+        return False
+    led = Membership.objects.filter(person=by, role=Role.LEAD).values("study")
+    theirs = person.memberships.all()
+    return theirs.exists() and not theirs.exclude(study__in=led).exists()
+
+
+def reset_path(person: User) -> str:
+    """Return the path of a page where `person` chooses a new password, once and for three days."""
+    uid = urlsafe_base64_encode(force_bytes(person.pk))
+    return reverse("password_reset_confirm", args=[uid, default_token_generator.make_token(person)])
+
+
+def checked_role(role: Role | str) -> str:
+    """Return `role` if it is one."""
+    if role not in Role.values:
+        raise Problem(
+            _("“%(role)s” is no role: choose one of %(roles)s."),
+            role=role,
+            roles=", ".join(Role.values),
+        )
+    return str(Role(role).value)
+
+
+def checked_reads(reads: Iterable[str]) -> list[str]:
+    """Return the codes of the languages named, sorted, each once."""
+    codes = set()
+    for name in reads:
+        if not name.strip():
+            continue
+        code = normalise(name)
+        if not code:
+            raise Problem(
+                _("“%(language)s” is no known language: give its code, such as “pt”."),
+                language=name.strip()[:60],
+            )
+        codes.add(code)
+    return sorted(codes)
+
+
+def _held(study: Study, membership: Membership) -> Membership:
+    """Return the member as it is now, with the study's people held until the transaction ends."""
+    Study.objects.select_for_update().get(pk=study.pk)
+    member = study.memberships.select_related("person").filter(pk=membership.pk).first()
+    if member is None:
+        raise Problem(_("This person is not in the study any more."))
+    return member
+
+
+def _keep_a_lead(study: Study, member: Membership) -> None:
+    others = study.memberships.filter(role=Role.LEAD).exclude(pk=member.pk)
+    if member.role == Role.LEAD and not others.exists():
+        raise Problem(
+            _("“%(name)s” is the only lead: make somebody else a lead first."), name=member.name
+        )
+
+
+def checked_name(name: str) -> str:
+    """Return `name` with single spaces if a person can be called so."""
     name = " ".join(name.split())
     if not name or len(name) > NAME_LENGTH or not name.isprintable():
         raise Problem(

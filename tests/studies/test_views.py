@@ -45,6 +45,7 @@ def test_the_list_says_ids_and_never_loads_texts(django_assert_max_num_queries: 
     for number in range(3):
         make_transcript("a very long text", study, external_id=f"interview {number}")
     client = signed_in(study, Role.READER)
+    client.get("/")
     with django_assert_max_num_queries(12):  # type: ignore[operator]
         page = client.get("/studies/list/transcripts/").content.decode()
     assert "interview 2" in page
