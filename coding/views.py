@@ -1,18 +1,25 @@
-"""The page of a study's runs: how far the machine is, and how well its quotations hold."""
+"""The page of a study's runs: how far the machine is, what it costs, how its quotations hold."""
+
+from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
+from coding.coders.services import SERVICES, chosen, needs_server, servers
+from coding.costs import costs, estimate, keep
 from coding.models import CoderKind, Found, Run
+from coding.prices import models
 from coding.runs import CANCELED, amount, findings, progress, start_run
 from coding.tasks import tell, wake
+from coding.wording import below_minimum, count, estimate_sentences, money, reason, share, when
 from studies.access import role_of, study_or_404
-from studies.models import Role
+from studies.models import Role, Study
 from studies.problems import Problem
 
 
@@ -22,8 +29,8 @@ def coding(request: HttpRequest, slug: str) -> HttpResponse:
     study = study_or_404(request.user, slug, Role.LEAD, Role.READER)
     runs = list(study.runs.order_by("-pk"))
     asked = request.GET.get("run", "")
-    latest = next((run for run in runs if not run.replicate), None)
-    run = next((run for run in runs if str(run.pk) == asked), latest)
+    run = next((run for run in runs if str(run.pk) == asked), runs[0] if runs else None)
+    leads = role_of(request.user, study) == Role.LEAD
     return render(
         request,
         "coding/coding.html",
@@ -32,10 +39,11 @@ def coding(request: HttpRequest, slug: str) -> HttpResponse:
             "role": role_of(request.user, study),
             "runs": runs,
             "run": run,
-            "leads": role_of(request.user, study) == Role.LEAD,
+            "leads": leads,
             "workers": bool(settings.CELERY_BROKER_URL),
             "embedded": run is not None and run.coder == CoderKind.EMBEDDED,
             **(shown(run) if run else {}),
+            **(offered(request, study) if leads else {}),
         },
     )
 
@@ -47,14 +55,32 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
     if not settings.CELERY_BROKER_URL:
         raise Http404
     try:
+        where = place(request.POST)
         limit = amount(request.POST.get("budget", ""))
-        run = start_run(study, CoderKind.CLAUDE, budget=limit)
+        run = start_run(
+            study, CoderKind.CLAUDE, model=request.POST.get("model", ""), budget=limit, **where
+        )
+        # Written down before anything is sent, so that it can be held against what it cost.
+        keep(run, estimate(study, run.model, **where))
     except Problem as problem:
         messages.error(request, problem.sentence(gettext))
         return redirect("coding", study.slug)
     wake(run)
     messages.success(request, gettext("The workers have been told to go on with this run."))
     return redirect(f"{reverse('coding', args=[study.slug])}?run={run.pk}")
+
+
+@require_POST
+def would_cost(request: HttpRequest, slug: str) -> HttpResponse:
+    """Lead to the page that says what coding with Claude would cost."""
+    study = study_or_404(request.user, slug, Role.LEAD)
+    given = {
+        name: request.POST[name]
+        for name in ("model", "service", "base_url", "budget")
+        if request.POST.get(name)
+    }
+    asked = urlencode({**given, "estimate": "1"})
+    return redirect(f"{reverse('coding', args=[study.slug])}?{asked}#claude")
 
 
 @require_POST
@@ -72,8 +98,50 @@ def tell_run(request: HttpRequest, slug: str, run_id: int) -> HttpResponse:
     return redirect(f"{reverse('coding', args=[study.slug])}?run={run.pk}")
 
 
+def place(given: Any) -> dict[str, str]:
+    """Return where Claude is to be asked, as a form says; a place that is not open is a Problem."""
+    service, url = given.get("service", ""), given.get("base_url", "")
+    if service:
+        chosen(service)
+    needs_server(url)
+    return {"service": service, "base_url": url}
+
+
+def offered(request: HttpRequest, study: Study) -> dict[str, object]:
+    """Return what a lead may choose from, and what it would cost if that was asked."""
+    given = request.GET
+    words: list[str] = []
+    if "estimate" in given:
+        try:
+            made = estimate(study, given.get("model", ""), **place(given)).as_json()
+            words = estimate_sentences(made)
+            if made["usd_batch"] is not None and made["segments"]:
+                words.append(
+                    gettext("In batches, within a day, it would be about %(usd)s USD.")
+                    % {"usd": money(made["usd_batch"])}
+                )
+        except Problem as problem:
+            words = [problem.sentence(gettext)]
+    try:
+        usual = chosen()
+    except Problem:
+        usual = ""
+    return {
+        "would_cost": words,
+        "models": models(),
+        "services": SERVICES.items(),
+        "servers": servers(),
+        "chosen": {
+            "model": given.get("model", ""),
+            "service": given.get("service") or usual,
+            "base_url": given.get("base_url", ""),
+            "budget": given.get("budget", ""),
+        },
+    }
+
+
 def shown(run: Run) -> dict[str, object]:
-    """Return what the page shows of `run`: facts of `progress` and `findings`, as rows."""
+    """Return what the page shows of `run`: its progress, findings and costs, as rows."""
     found = findings(run)
     by_language = found["evidence"]["by_language"]
     rows = []
@@ -90,18 +158,79 @@ def shown(run: Run) -> dict[str, object]:
     problems = [
         {
             "kind": kind,
-            "reason": gettext(reason),
+            "reason": reason(why),
             "languages": languages.items(),
             "count": sum(languages.values()),
         }
         for kind in ("refused", "failed")
-        for reason, languages in found[kind].items()
+        for why, languages in found[kind].items()
     ]
+    stands = progress(run)
     return {
-        "stands": progress(run),
+        "stands": stands,
+        "service": SERVICES.get(stands["service"], ""),
         "canceled": run.stopped_because == CANCELED,
-        "stopped_because": gettext(run.stopped_because) if run.stopped_because else "",
+        "stopped_because": reason(run.stopped_because),
         "evidence": rows,
         "found": Found.labels,
         "problems": problems,
+        **(money_of(run) if stands["requests"] or run.parameters.get("estimate") else {}),
+    }
+
+
+def money_of(run: Run) -> dict[str, object]:
+    """Return what the page shows of what `run` cost."""
+    took = costs(run)
+    lost = took["maybe_billed"]
+    kept, stored = took["estimate"], took["cache"]
+    return {
+        "costs": [
+            {
+                "language": row.get("language", ""),
+                "interviews": count(row["interviews"]),
+                "requests": count(row["requests"]),
+                "input": count(sum(n for kind, n in row["tokens"].items() if kind != "output")),
+                "hits": share(row["hit_rate"]),
+                "output": count(row["tokens"]["output"]),
+                "usd": money(row["usd"]),
+                "per_1000": money(row["usd_per_1000"]),
+            }
+            for row in (*took["by_language"], took)
+        ],
+        "total": {
+            "usd": money(took["usd"]),
+            "per_1000": money(took["usd_per_1000"]),
+            "hits": share(took["hit_rate"]),
+        },
+        "planned": kept
+        and {
+            "at": when(kept["at"]),
+            "sentences": estimate_sentences({**kept, "below_minimum": False}),
+            "booked": money(kept["booked"]) if kept["booked"] else "",
+        },
+        "too_short": below_minimum({**kept, "model": run.model})
+        if kept and stored["below_minimum"]
+        else "",
+        "lost": {
+            "sentence": ngettext(
+                "The answer to %(count)s request was lost: it may have been billed, with %(usd)s "
+                "USD at most.",
+                "The answers to %(count)s requests were lost: they may have been billed, with "
+                "%(usd)s USD at most in all.",
+                lost["requests"],
+            )
+            % {"count": count(lost["requests"]), "usd": money(lost["at_most"])},
+            "rows": [
+                {
+                    **row,
+                    "sent_at": when(row["sent_at"]),
+                    "usd": money(row["at_most"]),
+                    "error": reason(row["error"]),
+                }
+                for row in lost["rows"]
+            ],
+            "more": lost["requests"] - len(lost["rows"]),
+        }
+        if lost["requests"]
+        else None,
     }

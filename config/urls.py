@@ -22,6 +22,8 @@ urlpatterns = [
     path("api/studies/", api.studies),
     path("api/studies/<slug:slug>/progress/", api.run_progress),
     path("api/studies/<slug:slug>/samples/", api.samples),
+    path("api/studies/<slug:slug>/runs/", coding_api.start, name="api_start_run"),
+    path("api/studies/<slug:slug>/runs/estimate/", coding_api.run_estimate, name="api_estimate"),
     *(
         path(
             f"api/studies/<slug:slug>/runs/<int:run_id>/{what}/",

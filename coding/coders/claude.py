@@ -58,6 +58,7 @@ REQUEST_NAMES = ("request-id", "x-amzn-requestid", "apim-request-id", "x-goog-re
 
 CUT_OFF = _("The answer was longer than its room.")
 NOT_ACCEPTED = _("The service did not accept the request.")
+BAD_HEADER = _("The key holds a character that can’t stand in a header, such as a line’s end.")
 NO_FORM = _("The service does not hold answers to a form.")
 
 
@@ -231,6 +232,8 @@ class ClaudeCoder:
             )
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
             cause = error.__cause__ or error
+            if isinstance(cause, httpx2.LocalProtocolError):
+                return Reply(Stopped(f"{BAD_HEADER} ({KEYS[self.platform]})"))
             late = isinstance(error, anthropic.APITimeoutError)
             reason = (
                 _("The service did not answer in time.") if late else _("The connection broke.")
