@@ -2,24 +2,28 @@
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TypedDict
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, TypedDict
 
 import numpy as np
 
 from codebooks.models import Kind
 from reviews.models import Sample
 from reviews.sampling import frame_digest, load_frame, load_machine, stratify
-from reviews.stats.arrays import Floats, Ints
+from reviews.stats.arrays import Bools, Floats, Ints, ratio, totals
+from reviews.stats.cells import answered_inclusion
+from reviews.stats.comparators import dsl, hot, ppi
 from reviews.stats.prevalence import (
     Options,
     Prevalence,
     Review,
+    category_bounds,
     category_prevalence,
     code_prevalence,
     response_bounds,
 )
-from reviews.stats.scales import ScaleEstimate, ScaleReview, scale_prevalence
+from reviews.stats.scales import ScaleEstimate, ScaleReview, scale_prevalence, share_above
 from reviews.tables import NOT_KNOWN, Question, Reference, Table, coded_by_hand, load_reference
 
 Domain = tuple[tuple[str, str], ...]
@@ -38,8 +42,11 @@ class PrevalenceRow:
     the machine coded, `human` people alone, `corrected` the estimate to report; `low_all` and
     `high_all` hold for all rows of a table together. `positives` are the reviewed segments to which
     the code applies, a half for each that two coders disagree about, rounded; `split` counts those.
-    `bound_low` and `bound_high` are the estimates if every open question were a no, or a yes.
-    `merged` lists the cells (stratum, machine label) that were estimated together.
+    `bound_low` and `bound_high` are the estimates if every open question were a no, or a yes (a
+    scale: its lowest value, its highest); nan where no question is open. `merged` lists the cells
+    (stratum, machine label) that were estimated together. Beside them, over all segments: PPI++
+    (`ppi`, with `ppi_lam`, how much of the machine it uses) and the doubly robust estimate (`dsl`,
+    from 50 positives and 50 negatives up). `cut` is the value that a share of a scale lies above.
     """
 
     dimension: str
@@ -73,6 +80,28 @@ class PrevalenceRow:
     status: str
     grade: str | None
     merged: Merged
+    ppi: float = np.nan
+    ppi_low: float = np.nan
+    ppi_high: float = np.nan
+    ppi_lam: float = np.nan
+    dsl: float = np.nan
+    dsl_low: float = np.nan
+    dsl_high: float = np.nan
+    dsl_se: float = np.nan
+    cut: float | None = None
+
+
+class Comparators(TypedDict, total=False):
+    """What stands beside the corrected share, by the names of a row's fields."""
+
+    ppi: float
+    ppi_low: float
+    ppi_high: float
+    ppi_lam: float
+    dsl: float
+    dsl_low: float
+    dsl_high: float
+    dsl_se: float
 
 
 @dataclass(frozen=True)
@@ -86,11 +115,22 @@ class Strata:
 
 @dataclass(frozen=True)
 class Areas:
-    """What to break the figures down by: its name, the domain of each unit, the domains' names."""
+    """What to break the figures down by: its name, the domain of each unit, the domains' names.
+
+    Crossed (`language*country`) it has several `parts`, and `values` a value of each per domain.
+    """
 
     by: str
     of_unit: Ints
     names: tuple[str, ...]
+    parts: tuple[str, ...] = ()
+    values: tuple[tuple[str, ...], ...] = ()
+
+    def domain(self, number: int) -> Domain:
+        """Return the names and values that make a domain."""
+        if self.parts:
+            return tuple(zip(self.parts, self.values[number], strict=True))
+        return ((self.by, self.names[number]),)
 
 
 def design_strata(sample: Sample | None, table: Table) -> Strata:
@@ -119,6 +159,25 @@ def design_strata(sample: Sample | None, table: Table) -> Strata:
     return Strata(of_unit, tuple(str(name) for name in strata), False)
 
 
+CUTS = (0.25, 0.5, 0.75)
+"""Where shares above a value are told, between the lowest and the highest of the scale."""
+
+
+def shares_above(table: Table, strata: Strata, areas: Sequence[Areas]) -> list[PrevalenceRow]:
+    """Return the share of segments above each quarter of each scale, overall and by `areas`.
+
+    Estimated in cells, as a code is, whose label is whether the machine's value lies above.
+    """
+    if not len(table.units) or table.drawn is None:
+        return []
+    estimate = _Estimate(table, strata, 0, 0)
+    found = []
+    for question in table.guide.scales:
+        for area in (None, *areas):
+            found += estimate.above(question, area)
+    return found
+
+
 def prevalence_rows(
     table: Table, strata: Strata, areas: Sequence[Areas], seed: int, replicates: int
 ) -> list[PrevalenceRow]:
@@ -143,14 +202,17 @@ class _ByHand:
         self.unit = chosen.unit
         self.reference: Reference = load_reference(chosen, table.people, table.guide)
         self.guide = table.guide
-        self.areas = {area.by: area for area in areas}
+        self.places = {
+            area.domain(number): area.of_unit == number
+            for area in areas
+            for number in range(len(area.names))
+        }
 
     def beside(self, row: PrevalenceRow) -> PrevalenceRow:
         """Return `row` with the share (mean) of what people coded, without an interval."""
         inside = np.ones(len(self.unit), bool)
-        for by, name in row.domain:
-            area = self.areas[by]
-            inside = area.of_unit[self.unit] == area.names.index(name)
+        if row.domain:
+            inside = self.places[row.domain][self.unit]
         y = self._answers(row)[inside]
         y = y[~np.isnan(y)]
         if not len(y):
@@ -195,6 +257,7 @@ class _Estimate:
             self.drawn, self.inclusion = drawn.unit, drawn.inclusion
             self.labels, self.values = table.reference.labels, table.reference.values
             self.categories = table.reference.categories
+        self.interviews = table.interviews
         self.many = [
             column
             for question in guide.labelled
@@ -209,10 +272,10 @@ class _Estimate:
         figures = sum(len(question.codes) for question in guide.questions) * domains
         options = Options(comparisons=max(figures, 1))
         codes = self.codes(area, options)
-        rows = []
+        rows: list[PrevalenceRow] = []
         for question in guide.questions:
             if question.kind == Kind.SCALE:
-                rows += self.scale(question, area)
+                rows += self.scale(question, area, options)
             elif question.kind == Kind.ONE:
                 rows += self.categories_of(question, area, options)
             else:
@@ -232,25 +295,23 @@ class _Estimate:
             self.drawn,
             self.inclusion,
             y,
+            self.interviews,
         )
-        low = high = np.full(len(self.many), np.nan)
-        if area is None and np.isnan(y).any() and not np.isnan(y).all():
-            low, high = response_bounds(review)
+        domain, domains = (area.of_unit, len(area.names)) if area else (None, 1)
+        low = high = np.full(len(self.many) * domains, np.nan)
+        if np.isnan(y).any() and not np.isnan(y).all():
+            low, high = response_bounds(review, domain, domains)
+            some = self._open_in(np.isnan(y), area)
+            low, high = np.where(some, low, np.nan), np.where(some, high, np.nan)
+        splits = self._splits(y, area)
+        beside = self._beside(review) if area is None else []
         places = self.table.guide.codes
-        estimates = code_prevalence(
-            review,
-            area.of_unit if area else None,
-            len(area.names) if area else 1,
-            options,
-        )
-        for row in estimates:
+        for at, row in enumerate(code_prevalence(review, domain, domains, options)):
             column = self.many[row.code]
             question, code = places[column]
-            split = self._split(y[:, row.code], area, row.domain)
-            bounds = float(low[row.code]), float(high[row.code])
-            found[column].append(
-                self._row(question, code.key, row, area, split, bounds, ("0", "1"))
-            )
+            bounds = float(low[at]), float(high[at])
+            made = self._row(question, code.key, row, area, splits[at], bounds, ("0", "1"))
+            found[column].append(replace(made, **beside[row.code]) if beside else made)
         return found
 
     def categories_of(
@@ -261,58 +322,178 @@ class _Estimate:
         said = self.table.machine.categories(question)
         machine = np.where(np.isnan(said), NOT_KNOWN, said).astype(np.int64)[:, None]
         y = np.where(np.isnan(shares).any(axis=1), np.nan, 0.0)[:, None]
-        review = Review(machine, self.strata.of_unit, self.drawn, self.inclusion, y)
-        names = (*(code.key for code in question.codes), None)
-        found: dict[int, list[PrevalenceRow]] = {place: [] for place in range(len(names))}
-        estimates = category_prevalence(
-            review,
-            len(names),
-            area.of_unit if area else None,
-            len(area.names) if area else 1,
-            options,
-            shares,
+        review = Review(
+            machine, self.strata.of_unit, self.drawn, self.inclusion, y, self.interviews
         )
-        for row in estimates:
-            split = self._split(shares[:, row.code], area, row.domain)
-            labels = tuple(name or "none applies" for name in names)
-            bounds = (np.nan, np.nan)
-            found[row.code].append(
-                self._row(question, names[row.code], row, area, split, bounds, labels)
-            )
+        names = (*(code.key for code in question.codes), None)
+        labels = tuple(name or "none applies" for name in names)
+        domain, domains = (area.of_unit, len(area.names)) if area else (None, 1)
+        low = high = np.full(len(names) * domains, np.nan)
+        if np.isnan(y).any() and not np.isnan(y).all():
+            low, high = category_bounds(review, len(names), domain, domains, shares)
+            some = np.repeat(self._open_in(np.isnan(y), area), len(names))
+            low, high = np.where(some, low, np.nan), np.where(some, high, np.nan)
+        splits = self._splits(shares, area)
+        beside: list[Comparators] = []
+        if area is None:
+            said_so = np.where(machine < 0, -1, machine == np.arange(len(names)))
+            beside = self._beside(replace(review, machine=said_so, y=shares))
+        found: dict[int, list[PrevalenceRow]] = {place: [] for place in range(len(names))}
+        estimates = category_prevalence(review, len(names), domain, domains, options, shares)
+        for at, row in enumerate(estimates):
+            bounds = float(low[at]), float(high[at])
+            made = self._row(question, names[row.code], row, area, splits[at], bounds, labels)
+            found[row.code].append(replace(made, **beside[row.code]) if beside else made)
         none = len(names) - 1
         if not (np.nan_to_num(shares[:, none]).any() or (machine == none).any()):
             del found[none]
         return [row for rows in found.values() for row in rows]
 
-    def scale(self, question: Question, area: Areas | None) -> list[PrevalenceRow]:
+    def scale(
+        self, question: Question, area: Areas | None, options: Options
+    ) -> list[PrevalenceRow]:
         """Return the rows of a scale: its mean."""
         rows = []
         for place, code in enumerate(question.codes, question.first):
             name = f"{question.key}/{area.by if area else ''}"
-            estimates = scale_prevalence(
-                ScaleReview(
-                    self.table.machine.values[:, place],
-                    self.strata.of_unit,
-                    self.drawn,
-                    self.inclusion,
-                    self.values[:, place],
-                    float(question.minimum or 0),
-                    float(question.maximum or 0),
-                ),
-                np.random.default_rng([self.seed, zlib.crc32(name.encode())]),
-                domain=area.of_unit if area else None,
-                domains=len(area.names) if area else 1,
-                replicates=self.replicates,
-            )
-            rows += [self._scale_row(question, code.key, row, area) for row in estimates]
+            review = self._scale_review(question, place)
+            domain, domains = (area.of_unit, len(area.names)) if area else (None, 1)
+
+            def estimated(review: ScaleReview, replicates: int) -> list[ScaleEstimate]:
+                return scale_prevalence(
+                    review,
+                    np.random.default_rng([self.seed, zlib.crc32(name.encode())]),  # noqa: B023
+                    domain=domain,  # noqa: B023
+                    domains=domains,  # noqa: B023
+                    replicates=replicates,
+                    comparisons=options.comparisons or 1,
+                )
+
+            low = high = np.full(domains, np.nan)
+            open_ = np.isnan(review.y)
+            if open_.any() and not open_.all():
+                ends = [
+                    [
+                        row.corrected
+                        for row in estimated(replace(review, y=np.where(open_, end, review.y)), 1)
+                    ]
+                    for end in (review.minimum, review.maximum)
+                ]
+                some = self._open_in(open_[:, None], area)
+                low, high = (np.where(some, end, np.nan) for end in ends)
+            rows += [
+                self._scale_row(question, code.key, row, area, (float(low[at]), float(high[at])))
+                for at, row in enumerate(estimated(review, self.replicates))
+            ]
         return rows
 
-    def _split(self, y: Floats, area: Areas | None, domain: int | None) -> int:
-        """Return how many of the reviewed segments coders disagree about, and nobody ruled."""
+    def above(self, question: Question, area: Areas | None) -> list[PrevalenceRow]:
+        """Return the shares of a scale above each quarter of it."""
+        rows = []
+        for place, code in enumerate(question.codes, question.first):
+            review = self._scale_review(question, place)
+            span = review.maximum - review.minimum
+            cuts = [review.minimum + cut * span for cut in CUTS]
+            domain, domains = (area.of_unit, len(area.names)) if area else (None, 1)
+            above = np.where(
+                np.isnan(review.y)[:, None], np.nan, review.y[:, None] > np.array(cuts)
+            )
+            splits = self._splits(above, area)
+            options = Options(comparisons=max(len(cuts) * domains, 1))
+            for at, row in enumerate(share_above(review, cuts, domain, domains, options)):
+                bounds = (np.nan, np.nan)
+                made = self._row(question, code.key, row, area, splits[at], bounds, ("0", "1"))
+                rows.append(replace(made, cut=cuts[row.code]))
+        return rows
+
+    def _scale_review(self, question: Question, place: int) -> ScaleReview:
+        return ScaleReview(
+            self.table.machine.values[:, place],
+            self.strata.of_unit,
+            self.drawn,
+            self.inclusion,
+            self.values[:, place],
+            float(question.minimum or 0),
+            float(question.maximum or 0),
+            self.interviews,
+        )
+
+    def _beside(self, review: Review) -> list[Comparators]:
+        """Return PPI++ and the doubly robust estimate of every column, over all units."""
+        nothing: Comparators = {}
+        machine = review.machine
+        if not self.drawn.size or (machine < 0).all():
+            return [nothing] * machine.shape[1]
+        answered = ~np.isnan(review.y)
+        stratum = review.stratum[review.drawn]
+        cell = np.broadcast_to(stratum[:, None], answered.shape).astype(np.int64)
+        pi = answered_inclusion(cell, review.inclusion, answered)
+        robust = dsl(
+            review.y,
+            np.where(answered, pi, 1.0),
+            review.drawn,
+            self.features,
+            np.random.default_rng([self.seed, zlib.crc32(b"folds")]),
+            clusters=self.table.units.clusters,
+        )
+        rest = np.ones(len(machine), bool)
+        rest[review.drawn] = False
+        found = []
+        for column in range(machine.shape[1]):
+            coded, asked = machine[:, column] >= 0, answered[:, column]
+            made: Comparators = {
+                "dsl": float(robust.estimate[column]),
+                "dsl_low": float(robust.low[column]),
+                "dsl_high": float(robust.high[column]),
+                "dsl_se": float(robust.se[column]),
+            }
+            if asked.sum() > 1 and coded.any():
+                # What the machine did not code gets its mean: a guess like any other.
+                f = np.where(coded, machine[:, column], machine[coded, column].mean())
+                powered = ppi(
+                    review.y[asked, column],
+                    f[review.drawn][asked],
+                    f[rest] if rest.any() else f,
+                    lam=None,
+                    weights=1 / pi[asked, column],
+                )
+                made |= {
+                    "ppi": float(powered.estimate),
+                    "ppi_low": float(powered.low),
+                    "ppi_high": float(powered.high),
+                    "ppi_lam": float(powered.lam),
+                }
+            found.append(made)
+        return found
+
+    @cached_property
+    def features(self) -> Floats:
+        """What is known of every unit: the machine's labels and values, stratum, language."""
+        table = self.table
+        labels = table.machine.labels
+        values = table.machine.values
+        filled = np.where(np.isnan(values), np.nan_to_num(_means(values)), values)
+        parts = [
+            (labels == 1).astype(np.float32),
+            (labels < 0).any(axis=1)[:, None].astype(np.float32),
+            filled.astype(np.float32),
+            hot(self.strata.of_unit, drawn=self.drawn).astype(np.float32),
+            hot(table.units.language, drawn=self.drawn).astype(np.float32),
+        ]
+        return np.hstack(parts)
+
+    def _splits(self, y: Floats, area: Areas | None) -> list[int]:
+        """Return how many reviewed segments coders disagree about and nobody ruled, by row."""
         open_ = (y > 0) & (y < 1)
-        if area is not None:
-            open_ = open_ & (area.of_unit[self.drawn] == domain)
-        return int(open_.sum())
+        domains = len(area.names) if area else 1
+        of = area.of_unit[self.drawn] if area else np.zeros(len(y), np.int64)
+        return [int(count) for count in totals(of, open_.astype(np.float64), domains).ravel()]
+
+    def _open_in(self, open_: Bools, area: Areas | None) -> Bools:
+        """Return, domain after domain, in which columns a question of a drawn unit is open."""
+        domains = len(area.names) if area else 1
+        of = area.of_unit[self.drawn] if area else np.zeros(len(open_), np.int64)
+        return totals(of, open_.astype(np.float64), domains).ravel() > 0
 
     def _row(
         self,
@@ -325,80 +506,71 @@ class _Estimate:
         labels: tuple[str, ...],
     ) -> PrevalenceRow:
         names = self.strata.names
-        return PrevalenceRow(
+        merged = tuple(
+            tuple(
+                (names[stratum], labels[label] if label >= 0 else "not coded")
+                for stratum, label in group
+            )
+            for group in found.merged
+        )
+        return _filled(
+            found,
             dimension=question.key,
             code=code,
             kind=question.kind,
             quantity="share",
             domain=_domain(area, found.domain),
-            population=found.population,
-            coded=found.coded,
-            drawn=found.drawn,
-            reviewed=found.reviewed,
-            positives=found.positives,
             split=split,
-            machine=found.machine,
-            human=found.human,
-            human_low=found.human_low,
-            human_high=found.human_high,
-            corrected=found.corrected,
-            low=found.low,
-            high=found.high,
-            low_all=found.low_all,
-            high_all=found.high_all,
-            se=found.se,
-            gain=found.gain,
-            ppv=found.ppv,
-            false_omission=found.false_omission,
-            recall=found.recall,
             bound_low=bounds[0],
             bound_high=bounds[1],
-            method=found.method,
+            merged=merged,
             **_standing(found),
-            merged=tuple(
-                tuple(
-                    (names[stratum], labels[label] if label >= 0 else "not coded")
-                    for stratum, label in group
-                )
-                for group in found.merged
-            ),
         )
 
     def _scale_row(
-        self, question: Question, code: str, found: ScaleEstimate, area: Areas | None
+        self,
+        question: Question,
+        code: str,
+        found: ScaleEstimate,
+        area: Areas | None,
+        bounds: tuple[float, float],
     ) -> PrevalenceRow:
-        return PrevalenceRow(
+        return _filled(
+            found,
             dimension=question.key,
             code=code,
             kind=question.kind,
             quantity="mean",
             domain=_domain(area, found.domain),
-            population=found.population,
-            coded=found.coded,
-            drawn=found.drawn,
-            reviewed=found.reviewed,
             positives=None,
             split=None,
-            machine=found.machine,
-            human=found.human,
-            human_low=found.human_low,
-            human_high=found.human_high,
-            corrected=found.corrected,
-            low=found.low,
-            high=found.high,
-            low_all=np.nan,
-            high_all=np.nan,
-            se=found.se,
-            gain=found.gain,
             ppv=np.nan,
             false_omission=np.nan,
             recall=np.nan,
-            bound_low=np.nan,
-            bound_high=np.nan,
-            method=found.method,
-            **_standing(found),
+            bound_low=bounds[0],
+            bound_high=bounds[1],
             merged=(),
+            **_standing(found),
         )
+
+
+SHARED = [
+    {field.name for field in fields(PrevalenceRow)} & {field.name for field in fields(kind)}
+    for kind in (Prevalence, ScaleEstimate)
+]
+"""The figures that a row has as the statistics gave them, of a share and of a mean."""
+
+
+def _filled(found: Prevalence | ScaleEstimate, **named: Any) -> PrevalenceRow:
+    """Return a row with the figures of `found`, and what is `named` in place of them."""
+    figures = vars(found)
+    shared = SHARED[isinstance(found, ScaleEstimate)]
+    return PrevalenceRow(**{name: figures[name] for name in shared if name not in named} | named)
+
+
+def _means(values: Floats) -> Floats:
+    known = ~np.isnan(values)
+    return np.asarray(ratio(np.where(known, values, 0).sum(axis=0), known.sum(axis=0)))
 
 
 class _Standing(TypedDict):
@@ -414,6 +586,4 @@ def _standing(found: Prevalence | ScaleEstimate) -> _Standing:
 
 
 def _domain(area: Areas | None, domain: int | None) -> Domain:
-    if area is None or domain is None:
-        return ()
-    return ((area.by, area.names[domain]),)
+    return () if area is None or domain is None else area.domain(domain)
