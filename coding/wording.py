@@ -17,7 +17,7 @@ def money(usd: float | None) -> str:
     """Return `usd` with as many digits as say something: two places, or two digits if it is less.
 
     >>> money(1234.5), money(0.5), money(0.0123), money(0.00000004), money(0)
-    ('1,234.50', '0.50', '0.012', '0.00000004', '0')
+    ('1,234.50', '0.50', '0.012', '0.000000040', '0')
     """
     if usd is None:
         return "–"
