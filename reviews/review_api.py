@@ -12,7 +12,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.http import Http404
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import get_language
@@ -34,7 +34,7 @@ from reviews.assigning import (
     show,
     working_samples,
 )
-from reviews.models import Assignment, Purpose, SkipReason
+from reviews.models import Assignment, Purpose, Sample, SkipReason
 from reviews.questions import Answers, Asked, Question, Range, Said, question, worded
 from reviews.reviewing import (
     Conflict,
@@ -231,14 +231,23 @@ def desk_of(request: Request, slug: str) -> Desk:
     return Desk(study, person, role, reads)
 
 
-def own(desk: Desk, pk: int) -> Assignment:
-    """Return the assignment if it is this person's in this study."""
-    rows = Assignment.objects.filter(pk=pk, person=desk.person, item__sample__study=desk.study)
-    found = rows.select_related(
-        "person", "item__sample__study", "item__sample__revision", "item__segment__transcript"
-    ).defer("item__segment__transcript__text")
-    if (row := found.first()) is None:
+def own(request: Request, slug: str, pk: int) -> Assignment:
+    """Return the assignment if it is this person's, in this study, and they code in it."""
+    person = request.user
+    role = Membership.objects.filter(study=OuterRef("item__sample__study"), person=person.pk)
+    found = (
+        Assignment.objects.filter(pk=pk, person=person.pk, item__sample__study__slug=slug)
+        .select_related(
+            "item__sample__study", "item__sample__revision", "item__segment__transcript"
+        )
+        .defer("item__segment__transcript__text")
+        .annotate(role=Subquery(role.values("role")[:1]))
+    )
+    row = next(iter(found), None)
+    if row is None or row.role == Role.READER or not (row.role or person.is_superuser):
         raise Http404
+    assert isinstance(person, User)  # noqa: S101  nobody else has an assignment
+    row.person = person
     row.item.segment.transcript.study = row.item.sample.study
     return row
 
@@ -300,14 +309,22 @@ def next_questions(request: Request, slug: str) -> Response:
     desk = desk_of(request, slug)
     asked = read(NextRequest, request.data)
     have, want = asked["have"], asked["want"]
+    drawn = list(Sample.objects.filter(study=desk.study).order_by("pk"))
     # Whoever is in training trains to its end, before anything that counts.
-    if training := in_training(desk.study, desk.person, want + len(have)):
+    if training := in_training(drawn, desk.person, want + len(have)):
         samples = [asked_about(training[:1])[0].item.sample]
         keys = [key for key in training if key not in have][:want]
     else:
-        samples = working_samples(desk.study)
-        pool = desk.role == Role.CODER
-        keys = hand_out(samples, desk.person, want=want, have=have, reads=desk.reads, pool=pool)
+        samples = working_samples(drawn)
+        keys = hand_out(
+            samples,
+            desk.person,
+            want=want,
+            have=have,
+            reads=desk.reads,
+            trained=None if len(drawn) > len(samples) else (),
+            pool=desk.role == Role.CODER,
+        )
     done, of = own_progress(samples, desk.person, desk.reads)
     language = known_language(get_language() or "en")
     found = asked_about(keys)
@@ -328,7 +345,7 @@ def next_questions(request: Request, slug: str) -> Response:
 @door("GET")
 def one_question(request: Request, slug: str, pk: int) -> Response:
     """One interview of one's own, as it stands."""
-    row = asked_about([own(desk_of(request, slug), pk).pk])[0]
+    row = asked_about([own(request, slug, pk).pk])[0]
     return Response(question_out(row, question(row, known_language(get_language() or "en"))))
 
 
@@ -336,7 +353,7 @@ def one_question(request: Request, slug: str, pk: int) -> Response:
 @door("POST")
 def shown(request: Request, slug: str, pk: int) -> Response:
     """Say that the interview is on the screen now, and keep its seat."""
-    row = own(desk_of(request, slug), pk)
+    row = own(request, slug, pk)
     if not show(row):
         raise Unanswerable(
             _("This interview went to somebody else while it was left: go on with the next one.")
@@ -368,7 +385,7 @@ def released(request: Request, slug: str) -> Response:
 @door("PUT")
 def draft(request: Request, slug: str, pk: int) -> Response:
     """Keep what is entered and not sent."""
-    row = own(desk_of(request, slug), pk)
+    row = own(request, slug, pk)
     asked = read(DraftRequest, request.data)
     if not isinstance(asked["draft"], dict | None):
         raise Problem(mark("A draft is an object, or nothing."))
@@ -382,7 +399,7 @@ def draft(request: Request, slug: str, pk: int) -> Response:
 @door("POST")
 def answered(request: Request, slug: str, pk: int) -> Response:
     """Send the answers to one interview; sent again they are known again."""
-    row = own(desk_of(request, slug), pk)
+    row = own(request, slug, pk)
     asked = read(AnswerRequest, request.data)
     kept = submit(
         row,
@@ -399,7 +416,7 @@ def answered(request: Request, slug: str, pk: int) -> Response:
 @door("POST")
 def skipped(request: Request, slug: str, pk: int) -> Response:
     """Pass on one interview, for a reason."""
-    row = own(desk_of(request, slug), pk)
+    row = own(request, slug, pk)
     asked = read(SkipRequest, request.data)
     kept = skip(row, asked["why"], asked["note"], client_id=asked["client_id"])
     return Response(kept_out(row, kept))
@@ -409,7 +426,7 @@ def skipped(request: Request, slug: str, pk: int) -> Response:
 @door("POST")
 def flagged(request: Request, slug: str, pk: int) -> Response:
     """Show one interview to the lead, and why; without a why that is taken back."""
-    row = own(desk_of(request, slug), pk)
+    row = own(request, slug, pk)
     return Response(
         {"assignment": row.pk, "flagged": flag(row, read(FlagRequest, request.data)["why"])}
     )
@@ -419,7 +436,7 @@ def flagged(request: Request, slug: str, pk: int) -> Response:
 @door("POST")
 def reopened(request: Request, slug: str, pk: int) -> Response:
     """Take up again what was answered or skipped."""
-    row = reopen(own(desk_of(request, slug), pk))
+    row = reopen(own(request, slug, pk))
     return Response(question_out(row, question(row, known_language(get_language() or "en"))))
 
 
@@ -459,7 +476,7 @@ def mine(request: Request, slug: str) -> Response:
 @door("GET", "POST")
 def second(request: Request, slug: str, pk: int) -> Response:
     """The machine's answer after one's own, where the item allows it; and what one says then."""
-    row = own(desk_of(request, slug), pk)
+    row = own(request, slug, pk)
     if request.method == "POST":
         asked = read(AnswerRequest, request.data)
         kept = look_again(
@@ -497,7 +514,7 @@ def second(request: Request, slug: str, pk: int) -> Response:
 @door("GET")
 def key(request: Request, slug: str, pk: int) -> Response:
     """How one's answers in training compare with the key; from then on they stay as they are."""
-    row = own(desk_of(request, slug), pk)
+    row = own(request, slug, pk)
     compared = feedback(row)
     if compared is None:
         raise Http404

@@ -13,13 +13,21 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from codebooks.models import Code, Dimension, Kind
 from coding.models import Answer, Coding, CodingKind, Evidence, Found, Mark
-from reviews.assigning import PAGE, hand_out, is_pool, open_assignments, recount, with_seat
+from reviews.assigning import (
+    PAGE,
+    can_lock,
+    hand_out,
+    is_pool,
+    open_assignments,
+    recount,
+    with_seat,
+)
 from reviews.models import Assignment, Item, Purpose, Sample, SkipReason, Submission, SubmissionKind
 from reviews.questions import (
     Answers,
@@ -188,54 +196,71 @@ def submit(
     it is theirs again if one is free; if not, `draft` is kept as their draft and Gone is raised.
     """
     item = assignment.item
-    if known := known_submission(assignment, client_id):
-        return known
     codes = codes_of(item.sample.revision)
     answers = checked(answers, codes, item)
     in_training = item.sample.purpose == Purpose.TRAINING
     if in_training and not item.rulings.exists():
         raise Problem(_("The key of this interview is not set yet: come back to it later."))
     try:
-        with transaction.atomic():
-            row = locked(assignment)
-            if known := known_submission(row, client_id):
-                return known
-            if version is not None and version != row.version:
-                raise Conflict(row)
-            take_seat(row, item)
-            coding, changed = keep_coding(row, item, answers, codes)
-            row.version += 1
-            row.coding = coding
-            row.draft = None
-            row.client_id = client_id
-            row.answered_at = row.answered_at or timezone.now()
-            row.skipped_because = ""
-            row.seconds = row.seconds if seconds is None else min(max(seconds, 0), LONGEST_WORK)
-            row.save(
-                update_fields=[
-                    "version",
-                    "coding",
-                    "draft",
-                    "client_id",
-                    "answered_at",
-                    "skipped_because",
-                    "seconds",
-                ]
-            )
-            if changed or client_id:
-                write_down(row, SubmissionKind.ANSWER, client_id, as_data(answers))
+        kept = keep_answers(assignment, answers, codes, client_id, version, seconds)
     except Gone:
         if draft is not None:
             Assignment.objects.filter(pk=assignment.pk).update(draft=storable(draft))
         raise
+    except IntegrityError:
+        # It is known by a name sent long ago, or came in by an import at the same moment.
+        known = known_submission(assignment, client_id)
+        kept = known or keep_answers(assignment, answers, codes, client_id, version, seconds)
     if in_training:
         let_go(item.sample, assignment.person)
+    return kept
+
+
+@transaction.atomic
+def keep_answers(
+    assignment: Assignment,
+    answers: Answers,
+    codes: Codes,
+    client_id: uuid.UUID | None,
+    version: int | None,
+    seconds: int | None,
+) -> Kept:
+    """Write `answers` as `submit` says, all or nothing."""
+    item = assignment.item
+    row = locked(assignment)
+    # What was sent before was made from an older version, or came last.
+    if version != row.version or client_id == row.client_id:
+        if known := known_submission(row, client_id):
+            return known
+        if version is not None and version != row.version:
+            raise Conflict(row)
+    take_seat(row, item)
+    coding, changed = keep_coding(row, item, answers, codes)
+    row.version += 1
+    row.coding = coding
+    row.draft = None
+    row.client_id = client_id
+    row.answered_at = row.answered_at or timezone.now()
+    row.skipped_because = ""
+    row.seconds = row.seconds if seconds is None else min(max(seconds, 0), LONGEST_WORK)
+    Assignment.objects.filter(pk=row.pk).update(
+        version=row.version,
+        coding=coding,
+        draft=None,
+        client_id=client_id,
+        answered_at=row.answered_at,
+        skipped_because="",
+        seconds=row.seconds,
+    )
+    if changed or client_id:
+        write_down(row, SubmissionKind.ANSWER, client_id, as_data(answers))
     return Kept(row, row.version, coding)
 
 
 def locked(assignment: Assignment) -> Assignment:
     """Return `assignment` as it is now, for us alone until the end of the transaction."""
-    if is_pool(assignment.item.sample):  # its seat may change hands: the item's lock comes first
+    # Its seat may change hands: the item's lock comes first.
+    if can_lock() and is_pool(assignment.item.sample):
         list(Item.objects.select_for_update(of=("self",)).filter(pk=assignment.item_id))
     return Assignment.objects.select_for_update(of=("self",)).get(pk=assignment.pk)
 
@@ -271,14 +296,15 @@ def keep_coding(row: Assignment, item: Item, answers: Answers, codes: Codes) -> 
     row.item = item
     decided = sorted(answers.decided, key=list(codes).index)
     said = {"dimensions": decided, "note": answers.note, "confidence": answers.confidence}
-    coding, created = Coding.objects.get_or_create(
-        person_id=row.person_id,
-        segment_id=item.segment_id,
-        revision_id=item.sample.revision_id,
-        kind=kind_of(row),
-        defaults=said,
-    )
-    if created:
+    whose = {
+        "person_id": row.person_id,
+        "segment_id": item.segment_id,
+        "revision_id": item.sample.revision_id,
+        "kind": kind_of(row),
+    }
+    coding = next(iter(Coding.objects.filter(**whose)), None)
+    if coding is None:
+        coding = Coding.objects.create(**whose, **said)
         write_marks(coding, answers, codes)
         return coding, True
     before = answers_of(coding, codes)
