@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView
 from coding import api as coding_api
 from config import accounts
 from reviews import api, overview
+from reviews.comparing_urls import comparing_urls
 from reviews.report_urls import report_urls
 from reviews.review_urls import review_urls
 
@@ -17,6 +18,7 @@ urlpatterns = [
     path("", include("coding.urls")),
     path("", include("reviews.urls")),
     path("", include(report_urls)),
+    path("", include(comparing_urls)),
     path("studies/<slug:slug>/", overview.overview, name="study"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/studies/", api.studies),

@@ -147,6 +147,7 @@ class Comparison:
     name: str
     fictional: bool
     codebook_language: str
+    dimensions: dict[str, str]
     of: str
     first: Side
     second: Side
@@ -787,6 +788,7 @@ def _comparison(
         name=study.name,
         fictional=study.fictional,
         codebook_language=revisions[1].codebook.language,
+        dimensions={question.key: question.label for question in table.guide.questions},
         of=of,
         first=side_of(first, revisions[0]),
         second=side_of(second, revisions[1]),
