@@ -9,6 +9,7 @@ from coding import api as coding_api
 from config import accounts
 from reviews import api, overview
 from reviews.comparing_urls import comparing_urls
+from reviews.lead_urls import lead_api_urls, lead_urls
 from reviews.report_urls import report_urls
 from reviews.review_urls import review_urls
 
@@ -19,6 +20,7 @@ urlpatterns = [
     path("", include("reviews.urls")),
     path("", include(report_urls)),
     path("", include(comparing_urls)),
+    path("studies/<slug:slug>/", include(lead_urls)),
     path("studies/<slug:slug>/", overview.overview, name="study"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/studies/", api.studies),
@@ -35,6 +37,7 @@ urlpatterns = [
         )
         for what in ("pause", "resume", "cancel")
     ),
+    path("api/studies/<slug:slug>/", include(lead_api_urls)),
     path("api/studies/<slug:slug>/report/", api.report_json),
     path("api/studies/<slug:slug>/review/", include(review_urls)),
     path("accounts/login/", accounts.SignIn.as_view(), name="login"),

@@ -20,7 +20,7 @@ from codebooks.models import Code, Dimension, Kind
 from coding.models import Answer, Coding
 from reviews.agreement import AgreementRow, between_people, design_weights, rows_of, scope
 from reviews.models import Assignment, Item, Purpose, Ruling, Sample
-from reviews.reviewing import Range, codes_of
+from reviews.questions import Range, Turn, codes_of
 from reviews.sampling import rounds
 from reviews.stats.arrays import Bools
 from reviews.stats.settling import interval_gain, nominal_gain
@@ -28,6 +28,7 @@ from reviews.tables import NOT_KNOWN, Decisions, People, Question, Table, load_r
 from studies.audit import Action, record
 from studies.models import Event, Study
 from studies.problems import Problem, _
+from studies.turns import with_roles
 
 NEAR = 0.1
 """Values on a scale differ if they are further apart than this part of it."""
@@ -87,6 +88,23 @@ class Case:
     def name(self) -> tuple[int, str, str | None]:
         """What tells it from others."""
         return self.item, self.dimension, self.code
+
+
+@dataclass(frozen=True)
+class Discussed:
+    """Alpha of a code before and after discussion; None where the status is not ok.
+
+    `before` is what blind codings say and the only one of the two that is reliability.
+    """
+
+    dimension: str
+    code: str | None
+    ruled: int
+    units: int
+    before: float | None
+    after: float | None
+    before_status: str
+    after_status: str
 
 
 @dataclass(frozen=True)
@@ -214,6 +232,24 @@ def opinions(item: Item, dimension: Dimension, code: Code | None) -> list[Opinio
         name = names.get(coding.person.pk, coding.person.username)
         found.append(Opinion(name, coding.person.pk, said, passages, coding.note))
     return sorted(found, key=lambda opinion: opinion.name)
+
+
+def interview(item: Item) -> tuple[Turn, ...]:
+    """Return the turns of the interview that `item` is of, for who may see what others said."""
+    transcript = item.segment.transcript
+    turns = with_roles(transcript.turns, transcript.study.speaker_roles)
+    return tuple(
+        Turn(
+            number=number,
+            speaker=str(speaker),
+            role=str(role),
+            start=int(start),
+            end=int(end),
+            words=transcript.text[int(start) : int(end)],
+            asked=int(start) < item.segment.end and int(end) > item.segment.start,
+        )
+        for number, (start, end, speaker, role) in enumerate(turns, 1)
+    )
 
 
 def verdict(item: Item, dimension: Dimension, code: Code | None) -> Verdict | None:
@@ -350,6 +386,39 @@ def after_discussion(
     weights = design_weights(inside) if of == "sample" else None
     compared = between_people(inside, within)
     return rows_of(inside, compared, None, weights, seed, replicates)
+
+
+def discussed(sample: Sample) -> list[Discussed]:
+    """Return alpha of the blind codings, and apart from it alpha after discussion, where ruled."""
+    samples = rounds(sample)
+    rulings = Ruling.objects.filter(item__sample__in=samples)
+    if not rulings.exists():
+        return []
+    table = load_reviewed(samples)
+    after = {(row.dimension, row.code): row for row in after_discussion(sample, table, 1, 1)}
+    weights = design_weights(table)
+    blind = rows_of(table, between_people(table, table.people), None, weights, 1, 1)
+    ruled: dict[tuple[str, str | None], set[int]] = {}
+    for item, dimension, kind, code in rulings.values_list(
+        "item", "code__dimension__key", "code__dimension__kind", "code__key"
+    ):
+        about = (dimension, None if kind == Kind.ONE else code)
+        ruled.setdefault(about, set()).add(item)
+    return [
+        Discussed(
+            row.dimension,
+            row.code,
+            len(ruled[row.dimension, row.code]),
+            row.units,
+            None if math.isnan(row.estimate) else row.estimate,
+            None if math.isnan(then.estimate) else then.estimate,
+            row.status,
+            then.status,
+        )
+        for row in blind
+        if (row.dimension, row.code) in ruled
+        and (then := after.get((row.dimension, row.code))) is not None
+    ]
 
 
 class _Finder:
