@@ -121,7 +121,7 @@ def draw_sample(
     alone. Drawing again with the same arguments and seed gives the sample that is there.
     """
     strata = list(dict.fromkeys(name.strip() for name in strata if name.strip()))
-    asked = _asked(coders, overlap, per_item, assisted)
+    asked = who_codes(coders, overlap, per_item, assisted)
     _check(size, seed)
     run = run or latest_run(study)
     revision = run.revision if run else current_revision(study)
@@ -145,7 +145,7 @@ def draw_sample(
     }
     with transaction.atomic():
         Study.objects.select_for_update().get(pk=study.pk)  # two people draw: one after the other
-        return _kept(
+        return keep_sample(
             Sample(
                 study=study,
                 revision=revision,
@@ -183,7 +183,7 @@ def continue_sample(
     """
     earlier = rounds(sample)
     design = sample.design
-    asked = _asked(
+    asked = who_codes(
         coders or design.get("coders", []),
         design.get("overlap", 0.0) if overlap is None else overlap,
         per_item or design.get("per_item"),
@@ -234,7 +234,7 @@ def continue_sample(
     }
     with transaction.atomic():
         Study.objects.select_for_update().get(pk=sample.study_id)
-        return _kept(
+        return keep_sample(
             Sample(
                 study=sample.study,
                 revision=sample.revision,
@@ -250,8 +250,17 @@ def continue_sample(
         )
 
 
-def _kept(sample: Sample, frame: Sequence[Unit], keys: Sequence[str], by: User | None) -> Sample:
-    """Draw the items of `sample` from `frame` as its design says; return it, or one like it."""
+def keep_sample(
+    sample: Sample,
+    frame: Sequence[Unit],
+    keys: Sequence[str],
+    by: User | None,
+    chances: Mapping[int, float] | None = None,
+) -> Sample:
+    """Draw the items of `sample` from `frame` as its design says; return it, or one like it.
+
+    `chances` say how likely each segment, by its key, came into the frame, where it is a sample.
+    """
     study, design = sample.study, sample.design
     same = Sample.objects.filter(
         study=study,
@@ -293,7 +302,8 @@ def _kept(sample: Sample, frame: Sequence[Unit], keys: Sequence[str], by: User |
                 segment_id=unit.segment,
                 position=position + 1,
                 stratum=keys[chosen[position]],
-                inclusion=float(probability[stratum[chosen[position]]]),
+                inclusion=float(probability[stratum[chosen[position]]])
+                * (chances[unit.segment] if chances else 1.0),
                 coders_wanted=int(wanted[position]),
                 language=base_language(unit.language),
                 assisted=bool(second_look[position]),
@@ -587,7 +597,7 @@ def revision_in_use(study: Study) -> Revision:
     return run.revision if run else current_revision(study)
 
 
-def _asked(
+def who_codes(
     coders: Sequence[str], overlap: float, per_item: int | None, assisted: float
 ) -> dict[str, Any]:
     """Return who is asked and how often, as the design keeps it."""

@@ -106,7 +106,7 @@ class Command(BaseCommand):
                 "p (Holm)",
             )
             for line in part["lines"]:
-                cells = (
+                cells: tuple[str, ...] = (
                     line.label,
                     line.first,
                     line.second,

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from config.commands import Command as BaseCommand
+from reviews.bridging import draw_bridge
 from reviews.models import Purpose, Sample
 from reviews.reviewing import progress
 from reviews.sampling import continue_sample, current_sample, draw_sample, vacant
@@ -73,6 +74,14 @@ class Command(BaseCommand):
             help=gettext("with --continue: so many more from this stratum; may be repeated"),
         )
         parser.add_argument(
+            "--bridge",
+            action="store_true",
+            help=gettext(
+                "the latest sample of an earlier revision again, or --size of it, to be coded "
+                "under the newest: what did the codebook change?"
+            ),
+        )
+        parser.add_argument(
             "--interviews",
             default="",
             metavar="ID,ID",
@@ -103,6 +112,7 @@ class Command(BaseCommand):
             "sample": sample.pk,
             "purpose": sample.purpose,
             "continues": sample.continues_id,
+            "bridge_of": sample.design.get("bridge_of"),
             "round": sample.design.get("round", 1),
             "run": sample.run.name if sample.run else None,
             "seed": sample.seed,
@@ -145,6 +155,10 @@ class Command(BaseCommand):
             "per_item": options["per_item"],
             "seed": options["seed"],
         }
+        if options["bridge"]:
+            if options["continues"] or options["strata"] or options["assisted"]:
+                raise Problem(_("A bridge has the strata of the sample that it repeats."))
+            return draw_bridge(study, overlap=options["overlap"] or 0.0, **asked)
         if not options["continues"]:
             if options["more"]:
                 raise Problem(_("More of a stratum is drawn in a further round: add --continue."))
