@@ -61,7 +61,8 @@ def json_file(report: Report) -> bytes:
 
 def agreement_file(report: Report) -> bytes:
     """Return the rows of agreement as CSV; figures are not rounded, and empty if there are none."""
-    names = [field.name for field in fields(AgreementRow) if field.name not in ("counts", "table")]
+    nested = ("counts", "table", "coincidences", "domain", "pair")
+    names = [field.name for field in fields(AgreementRow) if field.name not in nested]
     pairs = [field.name for field in fields(Counts)]
     rows = []
     for row in report.agreement:
@@ -75,20 +76,20 @@ def prevalence_file(report: Report) -> bytes:
     names = [
         field.name for field in fields(PrevalenceRow) if field.name not in ("domain", "merged")
     ]
+    parts = list(dict.fromkeys(name for row in report.prevalence for name, _value in row.domain))
     rows = []
     for row in report.prevalence:
         domain = dict(row.domain)
-        rows.append(
-            [getattr(row, name) for name in names] + [domain.get(name) for name in report.by]
-        )
+        rows.append([getattr(row, name) for name in names] + [domain.get(name) for name in parts])
     # The attributes stand last, so that no attribute's name can take the place of a figure's.
-    return _csv(report, [*names, *(f"by_{name}" for name in report.by)], rows)
+    return _csv(report, [*names, *(f"by_{name}" for name in parts)], rows)
 
 
 def evidence_file(report: Report) -> bytes:
     """Return how quotations were found, by language, as CSV; "all" stands in the first row."""
     found = as_json(report)["evidence"]
     languages = found.pop("by_language")
+    found.pop("people")
     names = list(found)
     rows = [[None, *found.values()], *([name, *held.values()] for name, held in languages.items())]
     return _csv(report, ["language", *names], rows)

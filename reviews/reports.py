@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,27 +17,63 @@ from django.db.models import Count, Max, QuerySet, Sum, TextField
 from django.db.models.functions import Cast, Length
 
 from codebooks.models import Revision
-from coding.models import CoderKind, Coding, CodingKind, Mark, Run, State, Work
-from reviews.agreement import HUMANS, MACHINE, AgreementRow, agreement_rows
-from reviews.models import Assignment, Item, Ruling, Sample
-from reviews.prevalence import Areas, PrevalenceRow, Strata, design_strata, prevalence_rows
+from coding.models import CoderKind, Coding, CodingKind, Evidence, Mark, Run, State, Work
+from reviews.accuracy import (
+    AccuracyRow,
+    CalibrationRow,
+    ConfusionRow,
+    ErrorTestRow,
+    ReplacingRow,
+    machine_rows,
+    reviewed_units,
+)
+from reviews.agreement import (
+    HUMANS,
+    MACHINE,
+    AgreementGroup,
+    AgreementRow,
+    Counts,
+    DiscussionRow,
+    agreement_rows,
+)
+from reviews.differences import DifferenceRow, difference_rows
+from reviews.human_error import HumanErrorRow, NestedRow, human_error_rows, nested_rows
+from reviews.models import Assignment, Item, Purpose, Ruling, Sample
+from reviews.passages import PassageRow, passage_rows
+from reviews.prevalence import (
+    Areas,
+    PrevalenceRow,
+    Strata,
+    design_strata,
+    prevalence_rows,
+    shares_above,
+)
 from reviews.sampling import current_sample, latest_run, revision_in_use
 from reviews.tables import (
+    NOT_KNOWN,
     Guide,
+    Quotations,
     Table,
     attribute_names,
+    load_confidence,
+    load_crossed,
     load_domain,
+    load_passages,
+    load_peoples_quotations,
     load_progress,
     load_quotations,
     load_table,
+    rounds_of,
 )
 from studies.models import Membership, Participant, Study, Transcript
 from studies.problems import Problem, _
 
 REPLICATES = 2000
 SEED = 1
-VERSION = 1
+VERSION = 2
 """Counts up when a report of the same rows would say something else, so that caches forget."""
+MOST_FIGURES = 400_000
+"""Figures by one attribute, or by several crossed, above which a report would hold no reader."""
 KEPT_FOR = 24 * 60 * 60
 FOUND = ("exact", "folded", "fuzzy")
 """Ways of finding a quotation that make it evidence."""
@@ -63,11 +99,44 @@ class RunFacts:
 
 
 @dataclass(frozen=True)
+class RoundFacts:
+    """One round of a sample; one that `looked` followed from what people had said before."""
+
+    id: int
+    date: str
+    seed: int
+    size: int
+    reviewed: int
+    looked: bool
+
+
+@dataclass(frozen=True)
+class ResponseRow:
+    """How many of those drawn were answered: `by` the stratum, the language, or a code's label.
+
+    A label is the machine's: `1`, `0` or `none`. `assigned`, `answered` and `skipped` count seats
+    of people; by label they are None, and `reviewed` counts answers about the code.
+    """
+
+    by: str
+    name: str
+    dimension: str | None
+    code: str | None
+    drawn: int
+    reviewed: int
+    rate: float
+    assigned: int | None
+    answered: int | None
+    skipped: int | None
+
+
+@dataclass(frozen=True)
 class SampleFacts:
     """The design record: what was drawn, how, and how far people are with it.
 
     `changed` says that the frame is no longer the one drawn from; `split` counts the answers that
-    coders disagree about and nobody ruled.
+    coders disagree about and nobody ruled; `development` the items that the machine learned from,
+    which enter no estimate. Where it went on in `rounds` the counts are of all of them.
     """
 
     id: int
@@ -87,6 +156,8 @@ class SampleFacts:
     coders: tuple[str, ...]
     changed: bool
     sizes: tuple[tuple[str, int, int, int], ...]
+    rounds: tuple[RoundFacts, ...] = ()
+    development: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,7 +185,13 @@ class CodeName:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that is said about a study: agreement, prevalence and what they rest on."""
+    """Everything that is said about a study: agreement, prevalence and what they rest on.
+
+    `agreement` and `prevalence` are the headline. Beside them: agreement by attribute of `by`, by
+    pair of coders, after discussion and on `passages`; the machine against people (`accuracy` to
+    `replacing`); shares of scales above their quarters, `differences` between groups, and what
+    human error would change (`nested`, `human_error`); `responses` by cell.
+    """
 
     study: str
     name: str
@@ -137,6 +214,22 @@ class Report:
     seed: int
     replicates: int
     fingerprint: str
+    agreement_by: tuple[AgreementRow, ...] = ()
+    agreement_pairs: tuple[AgreementRow, ...] = ()
+    discussion: tuple[DiscussionRow, ...] = ()
+    passages: tuple[PassageRow, ...] = ()
+    accuracy: tuple[AccuracyRow, ...] = ()
+    confusion: tuple[ConfusionRow, ...] = ()
+    calibration: tuple[CalibrationRow, ...] = ()
+    error_tests: tuple[ErrorTestRow, ...] = ()
+    replacing: tuple[ReplacingRow, ...] = ()
+    shares_above: tuple[PrevalenceRow, ...] = ()
+    differences: tuple[DifferenceRow, ...] = ()
+    nested: tuple[NestedRow, ...] = ()
+    human_error: tuple[HumanErrorRow, ...] = ()
+    responses: tuple[ResponseRow, ...] = ()
+    evidence_people: EvidenceFacts = EvidenceFacts({}, math.nan, 0)
+    evidence_people_by_language: dict[str, EvidenceFacts] = field(default_factory=dict)
 
     def label(self, dimension: str, code: str | None) -> str:
         """Return how people named a code, or a dimension if `code` is None."""
@@ -157,10 +250,12 @@ def report(
 ) -> Report:
     """Return the report of `study`, broken down by language or attributes of participants.
 
+    `by` names them; `language*country` crosses two.
+
     `run` is the latest that coded anything, `sample` the latest of the same revision, unless they
     are given (as rows or by their numbers). A report of rows that have not changed is remembered.
     """
-    by = tuple(dict.fromkeys(name.strip() for name in by if name.strip()))
+    by = tuple(dict.fromkeys(_crossed(name) for name in by if name.strip(" *")))
     if replicates < 1:
         raise Problem(_("The bootstrap needs at least one replicate."))
     if seed < 0:
@@ -176,10 +271,22 @@ def report(
         _check_names(study, by)
     table = load_table(study, revision, chosen_run, chosen_sample)
     strata = design_strata(chosen_sample, table)
-    areas = [Areas(name, *load_domain(study, table.units, name)) for name in by]
-    agreed = agreement_rows(table, seed, replicates)
-    agreement, of = agreed.rows, agreed.of
+    areas = [_area(study, table, name) for name in by]
+    _check_size(table, areas)
+    agreed = agreement_rows(
+        table,
+        seed,
+        replicates,
+        [AgreementGroup(area.by, area.of_unit, area.names) for area in areas if not area.parts
+         and area.by != "language"],
+    )  # fmt: skip
     prevalence = prevalence_rows(table, strata, areas, seed, replicates)
+    confidence = load_confidence(chosen_run, table, reviewed_units(table))
+    machine = machine_rows(table, strata, areas, confidence, seed, replicates)
+    passages = load_passages(study, revision, chosen_run, table)
+    people, people_by_language = _evidence_of(
+        load_peoples_quotations(study, revision, table.units), table
+    )
     evidence, by_language = _evidence(chosen_run, table)
     units = table.units
     made = Report(
@@ -203,13 +310,29 @@ def report(
         sample=_sample_facts(chosen_sample, table, strata),
         evidence=evidence,
         evidence_by_language=by_language,
-        agreement_of=of,
-        agreement=tuple(agreement),
+        agreement_of=agreed.of,
+        agreement=tuple(agreed.rows),
         prevalence=tuple(prevalence),
         by=by,
         seed=seed,
         replicates=replicates,
         fingerprint=print_of_rows,
+        agreement_by=tuple(agreed.groups),
+        agreement_pairs=tuple(agreed.pairs),
+        discussion=tuple(agreed.discussion),
+        passages=tuple(passage_rows(table, passages, seed, replicates)),
+        accuracy=tuple(machine.accuracy),
+        confusion=tuple(machine.confusion),
+        calibration=tuple(machine.calibration),
+        error_tests=tuple(machine.error_tests),
+        replacing=tuple(machine.replacing),
+        shares_above=tuple(shares_above(table, strata, areas)),
+        differences=tuple(row for name in by for row in difference_rows(prevalence, name)),
+        nested=tuple(nested_rows(table, strata)),
+        human_error=tuple(human_error_rows(prevalence)),
+        responses=tuple(_responses(chosen_sample, table)),
+        evidence_people=people,
+        evidence_people_by_language=people_by_language,
     )
     cache.set(f"report/{print_of_rows}", made, KEPT_FOR)
     return made
@@ -231,18 +354,6 @@ def as_json(made: Report) -> dict[str, Any]:
             {"stratum": key, "population": population, "drawn": drawn, "reviewed": reviewed}
             for key, population, drawn, reviewed in made.sample.sizes
         ]
-    agreement = [{**asdict(row)} for row in made.agreement]
-    prevalence = [
-        {
-            **asdict(row),
-            "domain": dict(row.domain),
-            "merged": [
-                [{"stratum": stratum, "label": label} for stratum, label in group]
-                for group in row.merged
-            ],
-        }
-        for row in made.prevalence
-    ]
     found: dict[str, Any] = _plain(
         {
             "study": made.study,
@@ -262,15 +373,61 @@ def as_json(made: Report) -> dict[str, Any]:
                     language: _evidence_json(facts)
                     for language, facts in made.evidence_by_language.items()
                 },
+                "people": {
+                    **_evidence_json(made.evidence_people),
+                    "by_language": {
+                        language: _evidence_json(facts)
+                        for language, facts in made.evidence_people_by_language.items()
+                    },
+                },
             },
             "agreement_of": made.agreement_of,
-            "agreement": agreement,
-            "prevalence": prevalence,
+            "agreement": _rows_json(made.agreement),
+            "agreement_by": _rows_json(made.agreement_by),
+            "agreement_pairs": _rows_json(made.agreement_pairs),
+            "agreement_after_discussion": _rows_json(made.discussion),
+            "passages": _rows_json(made.passages),
+            "machine": {
+                "accuracy": _rows_json(made.accuracy),
+                "confusion": _rows_json(made.confusion),
+                "calibration": _rows_json(made.calibration),
+                "error_tests": _rows_json(made.error_tests),
+                "replacing": _rows_json(made.replacing),
+            },
+            "prevalence": _rows_json(made.prevalence),
+            "shares_above": _rows_json(made.shares_above),
+            "differences": _rows_json(made.differences),
+            "nested": _rows_json(made.nested),
+            "human_error": _rows_json(made.human_error),
+            "responses": _rows_json(made.responses),
             "by": made.by,
             "seed": made.seed,
             "replicates": made.replicates,
         }
     )
+    return found
+
+
+def _rows_json(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return rows as objects, with domains as objects and merged cells by name."""
+    found = []
+    for row in rows:
+        # Shallow, unlike `asdict`: there are many rows, and what they hold is flat.
+        one = dict(vars(row))
+        for name in ("domain", "first", "second"):
+            if isinstance(one.get(name), tuple):
+                one[name] = dict(one[name])
+        if "merged" in one:
+            one["merged"] = [
+                [{"stratum": stratum, "label": label} for stratum, label in group]
+                for group in one["merged"]
+            ]
+        for name in ("counts", "bins"):
+            if isinstance(one.get(name), Counts):
+                one[name] = vars(one[name])
+            elif name == "bins" and name in one:
+                one[name] = [vars(held) for held in one[name]]
+        found.append(one)
     return found
 
 
@@ -300,6 +457,7 @@ def fingerprint(
         _sums(human, Length(Cast("dimensions", TextField()))),
         _groups(marks, "answer"),
         _sums(marks, "code_id", "value"),
+        _sums(Evidence.objects.filter(mark__in=marks), "start", "end"),
         list(Membership.objects.filter(study=study).order_by("pk").values_list("pk", "name")),
     ]
     if run:
@@ -309,13 +467,16 @@ def fingerprint(
             _groups(Work.objects.filter(run=run), "state"),
         ]
     if sample:
+        rounds = rounds_of(sample)
+        asked = Assignment.objects.filter(item__sample__in=rounds)
+        ruled = Ruling.objects.filter(item__sample__in=rounds)
         facts += [
-            [sample.pk, sample.seed, sample.frame_digest, sample.run_id],
-            _sums(Item.objects.filter(sample=sample)),
-            _sums(Assignment.objects.filter(item__sample=sample), "coding_id", "person_id"),
-            Assignment.objects.filter(item__sample=sample).exclude(skipped_because="").count(),
-            _sums(Ruling.objects.filter(item__sample=sample), "code_id", "value"),
-            _groups(Ruling.objects.filter(item__sample=sample), "applies"),
+            [[one.pk, one.seed, one.frame_digest, one.run_id, one.design] for one in rounds],
+            _sums(Item.objects.filter(sample__in=rounds)),
+            _sums(asked, "coding_id", "person_id"),
+            asked.exclude(skipped_because="").count(),
+            _sums(ruled, "code_id", "value"),
+            _groups(ruled, "applies"),
         ]
         if sample.run_id and sample.run_id != (run and run.pk):
             facts.append(_sums(Coding.objects.filter(run=sample.run_id)))
@@ -366,11 +527,16 @@ def _sample(study: Study, sample: Sample | int | None, run: Run | None) -> Sampl
                 study=study.slug,
                 sample=sample,
             )
+        if found.purpose != Purpose.REVIEW:
+            raise Problem(
+                _("Sample %(sample)d is for training: only a review enters an estimate."),
+                sample=sample,
+            )
         return found
     if run is None:
         return current_sample(study)
     # People's labels belong to a revision, not to a run: a new run reuses the sample of an old one.
-    fitting = study.samples.filter(revision=run.revision_id).order_by("-pk")
+    fitting = study.samples.filter(revision=run.revision_id, purpose=Purpose.REVIEW).order_by("-pk")
     return fitting.filter(run=run).first() or fitting.first()
 
 
@@ -384,14 +550,44 @@ def _revision(study: Study, run: Run | None, sample: Sample | None) -> Revision:
     return latest.revision if latest else revision_in_use(study)
 
 
+def _crossed(name: str) -> str:
+    """Return a name to report by without spaces around it and its parts."""
+    return "*".join(part.strip() for part in name.split("*") if part.strip())
+
+
 def _check_names(study: Study, by: Sequence[str]) -> None:
     known = ["language", *attribute_names(study)]
     for name in by:
-        if name not in known:
+        for part in [name] if name in known else name.split("*"):
+            if part not in known:
+                raise Problem(
+                    _("There is no “%(name)s” to report by: choose among %(known)s."),
+                    name=part,
+                    known=", ".join(known),
+                )
+
+
+def _area(study: Study, table: Table, name: str) -> Areas:
+    """Return what to break down by; an attribute whose own name has a star goes before a cross."""
+    parts = tuple(dict.fromkeys(name.split("*")))
+    if len(parts) == 1 or name in attribute_names(study):
+        return Areas(name, *load_domain(study, table.units, name))
+    of_unit, values = load_crossed(study, table.units, parts)
+    return Areas(name, of_unit, tuple(" × ".join(value) for value in values), parts, values)
+
+
+def _check_size(table: Table, areas: Sequence[Areas]) -> None:
+    codes = sum(len(question.codes) for question in table.guide.questions)
+    for area in areas:
+        if codes * len(area.names) > MOST_FIGURES:
             raise Problem(
-                _("There is no “%(name)s” to report by: choose among %(known)s."),
-                name=name,
-                known=", ".join(known),
+                _(
+                    "By %(name)s there would be %(figures)d figures, more than the %(most)d that "
+                    "a report holds: report by fewer attributes."
+                ),
+                name=area.by,
+                figures=codes * len(area.names),
+                most=MOST_FIGURES,
             )
 
 
@@ -444,7 +640,8 @@ def _sample_facts(sample: Sample | None, table: Table, strata: Strata) -> Sample
     drawn, people = table.drawn, table.people
     inside = people.rows(np.isin(people.unit, drawn.unit))
     codings = np.bincount(np.searchsorted(drawn.unit, inside.unit), minlength=len(drawn.unit))
-    assignments = Assignment.objects.filter(item__sample=sample)
+    rounds = rounds_of(sample)
+    assignments = Assignment.objects.filter(item__sample__in=rounds)
     populations = {size["key"]: size["population"] for size in sample.design.get("sizes", [])}
     reviewed = np.bincount(drawn.stratum[codings > 0], minlength=len(drawn.strata))
     size = np.bincount(drawn.stratum, minlength=len(drawn.strata))
@@ -462,7 +659,7 @@ def _sample_facts(sample: Sample | None, table: Table, strata: Strata) -> Sample
         assigned=assignments.count(),
         answered=assignments.filter(coding__isnull=False).count(),
         skipped=assignments.exclude(skipped_because="").count(),
-        rulings=Ruling.objects.filter(item__sample=sample).count(),
+        rulings=Ruling.objects.filter(item__sample__in=rounds).count(),
         split=int(((y > 0) & (y < 1)).sum()),
         coders=tuple(inside.coders[coder] for coder in np.unique(inside.coder)),
         changed=strata.changed,
@@ -470,14 +667,77 @@ def _sample_facts(sample: Sample | None, table: Table, strata: Strata) -> Sample
             (key, int(populations.get(key, 0)), int(size[place]), int(reviewed[place]))
             for place, key in enumerate(drawn.strata)
         ),
+        rounds=tuple(
+            RoundFacts(
+                one.pk,
+                one.created_at.isoformat(),
+                one.seed,
+                int((drawn.round == place).sum()),
+                int((codings[drawn.round == place] > 0).sum()),
+                bool(one.design.get("looked", False)),
+            )
+            for place, one in enumerate(rounds)
+        ),
+        development=int(np.isin(drawn.unit, table.development).sum()),
     )
+
+
+def _responses(sample: Sample | None, table: Table) -> list[ResponseRow]:
+    """Return how many of those drawn were answered, by stratum, language and machine label."""
+    drawn, reference = table.drawn, table.reference
+    if sample is None or drawn is None or reference is None:
+        return []
+    items = len(drawn.unit)
+    place = {int(pk): at for at, pk in enumerate(drawn.item)}
+    seats = np.zeros((items, 3), np.int64)
+    rows = Assignment.objects.filter(item__sample__in=rounds_of(sample))
+    for item, coding, why in rows.values_list("item_id", "coding_id", "skipped_because").iterator():
+        seats[place[item]] += 1, coding is not None, coding is None and bool(why)
+    reviewed = np.isin(drawn.unit, table.people.units)
+    found = []
+    language = table.units.language[drawn.unit]
+    for by, of, names in (
+        ("stratum", drawn.stratum, drawn.strata),
+        ("language", language, table.units.languages),
+    ):
+        for at, name in enumerate(names):
+            inside = of == at
+            if inside.any():
+                assigned, answered, skipped = seats[inside].sum(axis=0).tolist()
+                done = int(reviewed[inside].sum())
+                rate = done / int(inside.sum())
+                found.append(
+                    ResponseRow(
+                        by, name, None, None, int(inside.sum()), done, rate,
+                        assigned, answered, skipped,
+                    )
+                )  # fmt: skip
+    labels = table.machine.labels[drawn.unit]
+    answered_codes = ~np.isnan(reference.labels)
+    for column, (question, code) in enumerate(table.guide.codes):
+        for name, label in (("1", 1), ("0", 0), ("none", NOT_KNOWN)):
+            inside = labels[:, column] == label
+            if inside.any():
+                done = int(answered_codes[inside, column].sum())
+                rate = done / int(inside.sum())
+                found.append(
+                    ResponseRow(
+                        "label", name, question.key, code.key, int(inside.sum()), done, rate,
+                        None, None, None,
+                    )
+                )  # fmt: skip
+    return found
 
 
 def _evidence(run: Run | None, table: Table) -> tuple[EvidenceFacts, dict[str, EvidenceFacts]]:
     if run is None:
         return EvidenceFacts({}, math.nan, 0), {}
-    quotations = load_quotations(run, table.units)
+    return _evidence_of(load_quotations(run, table.units), table)
 
+
+def _evidence_of(
+    quotations: Quotations, table: Table
+) -> tuple[EvidenceFacts, dict[str, EvidenceFacts]]:
     def facts(counts: Any, without: int) -> EvidenceFacts:
         by = dict(zip(quotations.found, counts.tolist(), strict=True))
         everything = sum(by.values())

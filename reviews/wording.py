@@ -569,7 +569,8 @@ def _area(report: Report, name: str, code: str, pictures: bool) -> dict[str, Any
     """Return the figures by one attribute, code after code."""
     found: dict[tuple[str, str | None], list[PrevalenceRow]] = {}
     for row in report.prevalence:
-        if row.domain and row.domain[0][0] == name and code in ("", f"{row.dimension}/{row.code}"):
+        by = "*".join(part for part, _value in row.domain)
+        if by == name and code in ("", f"{row.dimension}/{row.code}"):
             found.setdefault((row.dimension, row.code), []).append(row)
     # A picture takes a tenth of a second to draw: many codes get their tables alone.
     pictured = pictures and sum(len(rows) for rows in found.values()) <= 10 * MOST_ROWS

@@ -102,7 +102,9 @@ def accuracy(
     status = np.select(conditions, ["insufficient", "no_machine_positives", "no_positives"], "ok")
     low, high = np.full((2, len(SCORES), problems), np.nan)
     wanted = np.flatnonzero(status == "ok")
-    for some in np.array_split(wanted, max(1, wanted.size * replicates // 1_000_000)):
+    for some in np.array_split(wanted, 1 + wanted.size * replicates // 1_000_000):
+        if not some.size:
+            continue
         ends = _limits(p[some], effective[some], weight[some], rng, replicates, confidence)
         low[:, some] = np.fmin(ends[0], estimate[:, some])
         high[:, some] = np.fmax(ends[1], estimate[:, some])
