@@ -7,7 +7,7 @@ stratum × machine label within one domain and column; `none` (-1) is a label li
 A problem is one domain and column: what is estimated there are its outcomes.
 
 Source: post-stratified ratio estimator (Särndal, Swensson and Wretman 1992, 7.6) with MOVER (Zou
-and Donner 2008) over Jeffreys limits.
+and Donner 2008) over Jeffreys limits, one for each machine label (docs/decisions/0005).
 """
 
 from dataclasses import dataclass
@@ -62,11 +62,15 @@ class Cells:
 
 @dataclass(frozen=True)
 class Solved:
-    """The share in each group of answers, its variance and effective number, groups × outcomes."""
+    """The share in each group of answers, its variance and effective number, groups × outcomes.
+
+    `most` is the number that the weights alone leave: no effective number is above it.
+    """
 
     p: Floats
     variance: Floats
     n_effective: Floats
+    most: Floats
     census: Bools
 
 
@@ -74,7 +78,8 @@ class Solved:
 class Shares:
     """The estimate of each problem, problems × outcomes, and the groups of cells it is made of.
 
-    `complete` says that no group has too few answers; `group` maps cells to groups.
+    `complete` says that no group has too few answers; `group` maps cells to groups, each with its
+    machine label.
     """
 
     p: Floats
@@ -82,20 +87,39 @@ class Shares:
     complete: Bools
     group: Ints
     problem: Ints
+    label: Ints
     weight: Floats
     solved: Solved
     empty: Bools
 
     def interval(self, confidence: float = 0.95) -> tuple[Floats, Floats]:
-        """Return MOVER over the Jeffreys limits of the groups."""
+        """Return MOVER over Jeffreys limits, one for each machine label of a problem.
+
+        The strata of a label share their limits, for skewed limits of many sparse strata do not
+        add up to a 95 % interval. What is known, and what nobody answered, stands alone.
+        """
         found = self.solved
-        n = np.where(found.census, 0, found.n_effective)
-        low, high = jeffreys(found.p, n, confidence)
-        low = np.where(found.census, found.p, np.where(self.empty, 0.0, low))
-        high = np.where(found.census, found.p, np.where(self.empty, 1.0, high))
-        weight = self.weight[:, None]
-        below = totals(self.problem, (weight * (found.p - low)) ** 2, len(self.p))
-        above = totals(self.problem, (weight * (high - found.p)) ** 2, len(self.p))
+        alone = found.census[:, 0] | self.empty[:, 0]
+        labels = int(self.label.max(initial=0)) + 2
+        key = np.where(alone, -1 - np.arange(alone.size), self.problem * labels + self.label + 1)
+        _, first, which = np.unique(key, return_index=True, return_inverse=True)
+        classes = first.size
+        whole = totals(which, self.weight, classes)[:, None]
+        part = (self.weight / whole[which, 0])[:, None]
+        p = totals(which, part * found.p, classes)
+        # Exactly 1, so that rounding never passes for variation.
+        p = np.where(totals(which, (found.p != 1).astype(np.float64), classes) == 0, 1.0, p)
+        variance = totals(which, part**2 * found.variance, classes)
+        most = ratio(np.ones_like(p), totals(which, ratio(part**2, found.most), classes))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            n = np.where(variance > 0, np.minimum(p * (1 - p) / variance, most), most)
+        census, empty = found.census[first], self.empty[first]
+        low, high = jeffreys(p, np.where(census | empty, 0.0, n), confidence)
+        low = np.where(census, p, np.where(empty, 0.0, low))
+        high = np.where(census, p, np.where(empty, 1.0, high))
+        problem, size = self.problem[first], len(self.p)
+        below = totals(problem, (whole * (p - low)) ** 2, size)
+        above = totals(problem, (whole * (high - p)) ** 2, size)
         return np.maximum(self.p - np.sqrt(below), 0), np.minimum(self.p + np.sqrt(above), 1)
 
 
@@ -148,7 +172,14 @@ def solve(size: Floats, sums: Sums) -> Solved:
     most = np.where(census, np.inf, np.nan_to_num(most))
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.where(v > 0, np.minimum(p * (1 - p) / v, most), most)
-    return Solved(p, np.where(census, 0.0, v), np.where(n > 0, effective, 0.0), census)
+    answered = n > 0
+    return Solved(
+        p,
+        np.where(census, 0.0, v),
+        np.where(answered, effective, 0.0),
+        np.where(answered, most, 0.0),
+        census,
+    )
 
 
 def count_cells(
@@ -266,6 +297,7 @@ def post_stratify(
         np.where(empty, machine, solved.p),
         np.where(empty, 1 / 8, solved.variance),
         solved.n_effective,
+        solved.most,
         solved.census,
     )
     weight = size / totals(problem, size, problems)[problem]
@@ -274,4 +306,4 @@ def post_stratify(
     slight = (label < 0) & (weight <= SLIGHT)
     short = (sums.n < LEAST) & (sums.n < size) & ~slight
     complete = np.bincount(problem[short], minlength=problems) == 0
-    return Shares(p, variance, complete, group, problem, weight, solved, empty)
+    return Shares(p, variance, complete, group, problem, label, weight, solved, empty)
