@@ -4,5 +4,6 @@ from reviews import views
 
 urlpatterns = [
     path("studies/<slug:slug>/review/", views.review, name="review"),
+    path("studies/<slug:slug>/review/keys/", views.review_keys, name="review-keys"),
     path("studies/<slug:slug>/review/<int:pk>/", views.review_item, name="review-item"),
 ]

@@ -3,31 +3,34 @@
 The templates are given a `Question` and what this coder says, never rows that lead further.
 """
 
-import math
+import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import Count
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from codebooks.models import Kind
 from coding.models import Answer
-from reviews.models import Assignment, Sample
+from reviews.models import Assignment, Sample, SkipReason
+from reviews.review_api import question_out
 from reviews.reviewing import (
     Answers,
     Asked,
-    Choice,
     Question,
     Said,
     answer,
     assignment_of,
+    flag,
     next_assignment,
     progress,
     question,
@@ -35,40 +38,14 @@ from reviews.reviewing import (
     worded,
 )
 from reviews.sampling import current_sample
+from reviews.screen import OFF, keys_of, sections, sentences, set_keys
 from studies.access import role_of, study_or_404
-from studies.models import Role, Study
+from studies.models import Membership, Role, Study
 from studies.problems import Problem
 
-# Hues that colour-blind people tell apart (Okabe and Ito), dark enough to underline a word with.
-HUES = ("#0072B2", "#D55E00", "#009E73", "#B3568A", "#8A6D00", "#3D8FC0", "#5B5B5B", "#7A4FBF")
-COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 PASSAGE = re.compile(r"(\d{1,9})-(\d{1,9})", re.ASCII)
-KEYS = 10
 PREVIOUS = 8
 REASONS = 20
-
-
-@dataclass(frozen=True)
-class CodeRow:
-    """One code on the page: its words, what is answered so far, and the key that answers it."""
-
-    choice: Choice
-    answer: str
-    passages: str
-    key: str
-    initials: str
-    color: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """One dimension on the page; `none` if it is answered with: none of these, or not expressed."""
-
-    asked: Asked
-    codes: tuple[CodeRow, ...]
-    none: bool
-    left: bool
-    value: str
 
 
 @never_cache
@@ -111,23 +88,36 @@ def review_item(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         said = said_in(request.POST, worded(assignment.item.sample.revision, "en"))
         try:
             if "skip" in request.POST:
-                skip(assignment, request.POST.get("why", ""))
+                skip(assignment, *reason_in(request.POST))
             else:
                 answer(assignment, said)
+                flag(assignment, request.POST.get("flagged", ""))
             return redirect("review", slug)
         except Problem as found:
             problem = found.sentence(_)
     asked = question(assignment, get_language() or "en")
     if said:
         asked = replace(asked, answered=said)
-    return render(
-        request,
-        "reviews/review.html",
-        page(
-            study, role_of(person, study), asked, problem, earlier(assignment.item.sample, person)
-        ),
-        status=422 if problem else 200,
-    )
+    membership = study.memberships.filter(person=person).first()
+    before = earlier(assignment.item.sample, person)
+    context = page(study, membership, asked, assignment, problem, before)
+    return render(request, "reviews/review.html", context, status=422 if problem else 200)
+
+
+@require_POST
+def review_keys(request: HttpRequest, slug: str) -> JsonResponse:
+    """Keep the keys that a person chose for the review page."""
+    study = study_or_404(request.user, slug)
+    membership = study.memberships.filter(person=request.user.pk).first()
+    if membership is None:
+        raise Http404(_("There is no such study, or it is not open to you."))
+    try:
+        kept = set_keys(membership, json.loads(request.body))
+    except ValueError:
+        return JsonResponse({"detail": _("These keys can’t be read.")}, status=400)
+    except Problem as problem:
+        return JsonResponse({"detail": problem.sentence(_)}, status=400)
+    return JsonResponse({"keys": kept})
 
 
 def skipped(sample: Sample) -> list[tuple[str, int]]:
@@ -155,80 +145,55 @@ def earlier(sample: Sample, person: User) -> list[Assignment]:
 
 def page(
     study: Study,
-    role: Role | None,
+    membership: Membership | None,
     asked: Question,
+    assignment: Assignment,
     problem: str,
     before: list[Assignment],
 ) -> dict[str, object]:
     """Return what the template is given: the question and this coder's own answers."""
+    said = asked.answered or Answers()
+    chosen = membership.keys if membership else {}
+    keys = keys_of(chosen)
+    previous = next((one for one in before if one.pk != asked.assignment), None)
+    slug = study.slug
     return {
         "study": study,
-        "role": role,
+        "role": role_of(assignment.person, study),
         "question": asked,
         "whole": all(turn.asked for turn in asked.turns),
         "sections": sections(asked),
-        "note": asked.answered.note if asked.answered else "",
+        "note": said.note,
+        "confidence": said.confidence,
+        "flagged": assignment.flagged_because,
         "problem": problem,
-        "previous": next((one for one in before if one.pk != asked.assignment), None),
+        "previous": previous,
+        "reasons": [choice for choice in SkipReason.choices if choice[0] != SkipReason.OTHER],
+        "keys": keys,
+        "screen": {
+            "person": assignment.person_id,
+            "question": as_json(asked, assignment),
+            "previous": previous.pk if previous else None,
+            "evidenceRequired": study.evidence_required,
+            "keys": {key.action: key.code for key in keys} | ({OFF: "off"} if OFF in chosen else {}),
+            "usual": {key.action: key.usual for key in keys},
+            "texts": sentences(),
+            "urls": {
+                "api": f"/api/studies/{slug}/review/",
+                "item": reverse("review-item", args=[slug, 0]),
+                "review": reverse("review", args=[slug]),
+                "keys": reverse("review-keys", args=[slug]),
+                "signIn": f"{reverse('login')}?next={reverse('review', args=[slug])}",
+            },
+        },
     }
 
 
-def sections(asked: Question) -> list[Section]:
-    """Return the codebook as it stands on the page, with what is answered so far."""
-    said = asked.answered or Answers()
-    found = []
-    hue = 0
-    for dimension in asked.dimensions:
-        own = {one.code: one for one in said.said if one.dimension == dimension.key}
-        decided = dimension.key in said.decided
-        rows = []
-        for place, choice in enumerate(dimension.codes, 1):
-            one = own.get(choice.key)
-            silent = Answer.NO.value if decided and dimension.kind == Kind.MANY else ""
-            rows.append(
-                CodeRow(
-                    choice=choice,
-                    answer=one.answer if one else silent,
-                    passages=" ".join(f"{a}-{b}" for a, b in one.passages) if one else "",
-                    key=str(place % KEYS) if place <= KEYS else "",
-                    initials=initials(choice.label.text),
-                    color=choice.color if COLOR.fullmatch(choice.color) else HUES[hue % len(HUES)],
-                )
-            )
-            hue += 1
-        found.append(
-            Section(
-                asked=dimension,
-                codes=tuple(rows),
-                none=decided and not own,
-                left=dimension.key in said.left,
-                value=next((number(one.value) for one in own.values()), ""),
-            )
-        )
-    return found
-
-
-def number(value: float | None) -> str:
-    """Return a value as a form field takes it, "" for what is no number.
-
-    >>> number(85.0), number(0.1), number(float("nan"))
-    ('85', '0.1', '')
-    """
-    if value is None or not math.isfinite(value):
-        return ""
-    return repr(int(value) if value.is_integer() else value)
-
-
-def initials(label: str) -> str:
-    """Return one or two letters that stand for a code in the margin.
-
-    >>> initials("Job loss"), initials("Trust"), initials("不可靠")
-    ('JL', 'Tr', '不可')
-    """
-    words: list[str] = re.findall(r"\w+", label)
-    if len(words) > 1:
-        return (words[0][0] + words[1][0]).upper()
-    return words[0][:2] if words else "?"
+def as_json(asked: Question, assignment: Assignment) -> dict[str, Any]:
+    """Return what the scripts need of the question; its turns and codes stand on the page."""
+    known = question_out(assignment, asked)
+    del known["turns"]
+    return known
 
 
 def said_in(form: QueryDict, dimensions: Iterable[Asked]) -> Answers:
@@ -253,9 +218,22 @@ def said_in(form: QueryDict, dimensions: Iterable[Asked]) -> Answers:
             if here or f"none:{key}" in form:
                 decided.add(key)
         said += here
+    sure = form.get("confidence", "")
     return Answers(
-        tuple(said), frozenset(decided - left), frozenset(left), form.get("note", "").strip()
+        tuple(said),
+        frozenset(decided - left),
+        frozenset(left),
+        form.get("note", "").strip(),
+        int(sure) if sure in {"1", "2", "3"} else None,
     )
+
+
+def reason_in(form: QueryDict) -> tuple[str, str]:
+    """Return why the form skips the interview: the reason, and the words where it is another."""
+    why = form.get("skip", "")
+    if why in SkipReason.values and why != SkipReason.OTHER:
+        return why, ""
+    return SkipReason.OTHER, form.get("why", "")
 
 
 def many(form: QueryDict, dimension: Asked) -> list[Said]:

@@ -1,31 +1,30 @@
-"""A coder codes an Arabic interview in a real browser, and the next one comes."""
+"""Coders at work in a real browser: by keys, by touch, without a connection, in many languages."""
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-from shutil import which
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from coding.models import Coding, Evidence
+from coding.models import Coding, CodingKind, Evidence
+from reviews.models import Assignment
 from reviews.sampling import draw_sample
-from tests.factories import make_person, make_revision, make_segment, make_study
+from studies.models import Membership
+from tests.browser.axe import CHROMIUM, violations
+from tests.factories import (
+    make_coding,
+    make_person,
+    make_revision,
+    make_run,
+    make_segment,
+    make_study,
+)
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := which(name))), "")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM, reason="no chromium is installed"),
@@ -34,46 +33,79 @@ pytestmark = [
 
 ASKED = "هل تثق به؟"
 TOLD = "نعم 🙂👩‍👩‍👧 أثق به كثيرا، لكني أراجع كل كلمة."
-TEXT = f"{ASKED}\n{TOLD}"
-TURNS = [[0, len(ASKED), "م", "interviewer"], [len(ASKED) + 1, len(TEXT), "ش", "participant"]]
 QUOTE = "أثق به كثيرا"
+THAI = "ฉันใช้ AI ทุกวัน แต่ฉันต้องตรวจสอบ 𠮷 อีกครั้ง"
+
+Open = Callable[..., AbstractContextManager[Page]]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Playwright runs a loop in this thread, and Django would then refuse its own queries.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+def conversation(asked: str, told: str) -> tuple[str, list[list[Any]]]:
+    """Return a text of two turns, and the turns."""
+    text = f"{asked}\n{told}"
+    return text, [
+        [0, len(asked), "I", "interviewer"],
+        [len(asked) + 1, len(text), "P", "participant"],
+    ]
+
+
+def make_review(
+    count: int = 2,
+    told: str = TOLD,
+    language: str = "ar",
+    many: tuple[str, ...] = ("hope", "worry"),
+    small: bool = False,
+) -> None:
+    """Make a study called sample whose interviews are all for mara to code."""
+    study = make_study("sample")
+    if small:
+        make_revision(study, many)
+    else:
+        make_revision(study, many, one=("for", "against"), scale=(0, 100))
+    text, turns = conversation(ASKED, told)
+    for number in range(count):
+        make_segment(text, study, external_id=f"t{number}", language=language, turns=turns)
+    make_person("mara", study)
+    draw_sample(study, size=count, coders=["mara"], seed=1)
 
 
 @pytest.fixture
-def page(browser: Browser, live_server: LiveServer) -> Iterator[Page]:
-    study = make_study("sample")
-    make_revision(study, one=("for", "against"), scale=(0, 100))
-    for number in range(2):
-        make_segment(TEXT, study, external_id=f"t{number}", language="ar", turns=TURNS)
-    make_person("mara", study)
-    draw_sample(study, size=2, coders=["mara"], seed=1)
-    client = Client()
-    client.force_login(
-        User.objects.get(username="mara"), backend="django.contrib.auth.backends.ModelBackend"
-    )
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.add_cookies(
-        [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}]
-    )
-    page = context.new_page()
+def context(browser: Browser, live_server: LiveServer) -> Iterator[Callable[..., BrowserContext]]:
+    """Give a way to open browsers in which mara is signed in; what breaks in scripts fails."""
+    opened: list[BrowserContext] = []
     broken: list[str] = []
-    page.on("pageerror", lambda error: broken.append(str(error)))
-    page.on("console", lambda said: broken.append(said.text) if said.type == "error" else None)
-    page.goto(f"{live_server.url}/studies/sample/review/")
-    yield page
-    context.close()
+
+    def new(**options: Any) -> BrowserContext:
+        client = Client()
+        client.force_login(
+            User.objects.get(username="mara"), backend="django.contrib.auth.backends.ModelBackend"
+        )
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context.add_cookies(
+            [
+                {
+                    "name": "sessionid",
+                    "value": client.cookies["sessionid"].value,
+                    "url": live_server.url,
+                }
+            ]
+        )
+        context.set_default_timeout(15_000)
+        context.on("weberror", lambda error: broken.append(str(error.error)))
+        opened.append(context)
+        return context
+
+    yield new
+    for one in opened:
+        one.close()
     assert not broken
+
+
+def go(context: BrowserContext, live_server: LiveServer, state: str = "ready") -> Page:
+    """Open the review; it is ready when its scripts have taken over."""
+    page = context.new_page()
+    page.goto(f"{live_server.url}/studies/sample/review/")
+    expect(page.locator("#review")).to_have_attribute("data-state", state, timeout=15_000)
+    return page
 
 
 def select(page: Page, quote: str) -> None:
@@ -93,12 +125,59 @@ def select(page: Page, quote: str) -> None:
     )
 
 
-def test_an_arabic_interview_is_coded_and_the_next_one_comes(page: Page) -> None:
-    expect(page.get_by_role("heading", level=1)).to_have_text("1 of 2")
+def place(page: Page) -> Any:
+    return expect(page.locator("#place"))
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def until(page: Page, true: str) -> None:
+    """Wait until an expression of the page is true, without the eval that its policy forbids."""
+    page.evaluate(
+        f"""async () => {{
+            for (let tries = 0; tries < 500 && !({true}); tries += 1) {{
+                await new Promise(resolve => setTimeout(resolve, 20));
+            }}
+            if (!({true})) throw new Error("it did not become true");
+        }}"""
+    )
+
+
+IN_THE_BROWSER = """(name, fits) => new Promise(resolve => {
+    const { person } = JSON.parse(document.getElementById("screen").textContent);
+    const opening = indexedDB.open(`concord-${name}-${person}`);
+    opening.onsuccess = () => {
+        const all = opening.result.transaction(name).objectStore(name).getAll();
+        all.onsuccess = () => { opening.result.close(); resolve(all.result.some(fits)); };
+    };
+})"""
+
+
+def answer_all(page: Page) -> None:
+    """Answer every question with its 0: no, none of these, not expressed."""
+    press(page, "Digit0", "Shift+Digit2", "Digit0", "Shift+Digit3", "Digit0")
+
+
+def all_sent(page: Page) -> None:
+    """Wait until nothing waits to be sent."""
+    expect(page.locator("#kept")).to_have_text(re.compile("^Saved"))
+
+
+def test_an_arabic_interview_is_coded_and_the_next_one_comes(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review()
+    page = go(context(), live_server)
+    place(page).to_have_text("1 of 2")
+    expect(page.locator("#language")).to_have_text("ar · right to left")
     words = page.locator(".words[data-evidence]")
     expect(words).to_have_attribute("lang", "ar")
     assert words.evaluate("node => getComputedStyle(node).direction") == "rtl"
     first = page.url
+    assert not violations(page)
 
     select(page, QUOTE)
     page.get_by_role("button", name="Add selection as evidence for Hope").click()
@@ -106,80 +185,293 @@ def test_an_arabic_interview_is_coded_and_the_next_one_comes(page: Page) -> None
     expect(page.locator('[data-code="topics:hope"] .passages q')).to_have_text(QUOTE)
     assert page.evaluate("[...CSS.highlights.get('code-0')].length") == 1
     assert words.evaluate("node => node.childNodes.length") == 1  # the letters stay joined
+    expect(page.locator("#t2 .margin")).to_have_text("Ho")  # not by color alone
 
-    page.keyboard.press("Shift+Digit2")
-    page.keyboard.press("Digit1")
+    press(page, "Shift+Digit2", "Digit1")
     expect(page.locator('input[name="one:stance"][value="for"]')).to_be_checked()
-    page.get_by_label("No to all that is not answered").check()
     page.get_by_role("spinbutton", name="Trust").fill("70")
     page.get_by_label("Note").fill("1")  # a digit that is typed answers no code
-    page.get_by_role("button", name="Save and next").dblclick(no_wait_after=True)
+    page.get_by_role("button", name="Save and next").click()
+    expect(page.locator(".notice", has_text="codes without an answer yet: Worry")).to_be_visible()
+    page.get_by_role("button", name="No to all that is not answered").click()
+    page.get_by_role("button", name="Save and next").dblclick()
 
-    expect(page.get_by_role("heading", level=1)).to_have_text("2 of 2")
+    place(page).to_have_text("2 of 2")
     assert page.url != first
+    all_sent(page)
     coding = Coding.objects.get()
     assert coding.dimensions == ["topics", "stance", "trust"]
+    assert coding.note == "1"
     assert set(coding.marks.values_list("code__key", "value")) == {
         ("hope", None),
         ("for", None),
         ("trust", 70.0),
     }
     evidence = Evidence.objects.get()
-    assert TEXT[evidence.start : evidence.end] == QUOTE
-    assert evidence.end is not None
-    assert evidence.start == TEXT.index(QUOTE)
+    text = f"{ASKED}\n{TOLD}"
+    assert (evidence.start, evidence.end) == (text.index(QUOTE), text.index(QUOTE) + len(QUOTE))
 
     page.go_back()
-    expect(page.locator('[data-code="topics:hope"] .passages q')).to_have_text(QUOTE)
-
-
-def test_keys_code_without_a_mouse_and_a_reload_loses_nothing(page: Page) -> None:
-    expect(page.get_by_role("heading", level=1)).to_have_text("1 of 2")
-    page.keyboard.press("?")
-    expect(page.get_by_role("dialog")).to_be_visible()
-    page.keyboard.press("Escape")
-    page.keyboard.press("KeyJ")
-    expect(page.locator("#turns > li").first).to_be_focused()
-    select(page, "🙂")
-    page.keyboard.press("Digit2")
-    expect(page.locator('[data-code="topics:worry"] .passages q')).to_have_text("🙂")
-    page.reload()
-    expect(page.locator('[data-code="topics:worry"] .passages q')).to_have_text("🙂")
-    page.get_by_role("button", name="Remove").click()
-    expect(page.locator('[data-code="topics:worry"] .passages q')).to_have_count(0)
-    page.keyboard.press("Digit1")
-    page.locator('input[name="code:topics:worry"]').first.focus()
-    page.keyboard.press("KeyN")
-    expect(page.locator('input[name="code:topics:worry"][value="no"]')).to_be_checked()
-    page.get_by_label("None of these").check()
-    page.get_by_label("Not expressed").check()
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("2 of 2")
-    assert list(Coding.objects.get().marks.values_list("code__key", flat=True)) == ["hope"]
-
-
-def test_what_is_half_done_waits_while_another_interview_is_looked_at(page: Page) -> None:
-    first = page.url
-    for name in ("rest:topics", "none:trust"):
-        page.locator(f'input[name="{name}"]').check()
-    page.get_by_label("None of these").check()
-    page.get_by_role("button", name="Save and next").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("2 of 2")
-    second = page.url
-    page.get_by_label("Note").fill("half done")
-    page.get_by_role("link", name="Previous interview").click()
-    expect(page.get_by_label("None of these")).to_be_checked()
+    place(page).to_have_text("1 of 2")
     assert page.url == first
-    expect(page.locator("#said")).to_have_text("")  # what was saved is not called a draft
-    page.get_by_label("Note").fill("on second thoughts")
+    expect(page.get_by_label("Note")).to_have_value("1")
+    expect(page.locator("#t2 .margin")).to_contain_text("Ho")
+
+
+def test_keys_code_without_a_mouse_and_undo_takes_back(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review(told=THAI, language="th")
+    page = go(context(), live_server)
+    press(page, "?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert not violations(page)
+    press(page, "Escape", "KeyJ")
+    expect(page.locator("#turns > li").first).to_be_focused()
+    select(page, "𠮷")
+    press(page, "Digit2")
+    worry = page.locator('[data-code="topics:worry"]')
+    expect(worry.locator(".passages q")).to_have_text("𠮷")
     page.reload()
-    expect(page.get_by_label("Note")).to_have_value("on second thoughts")
-    page.goto(second)
+    expect(page.locator("#review")).to_have_attribute("data-state", "ready")
+    expect(page.locator('input[name="code:topics:worry"][value="yes"]')).to_be_checked()
+    page.locator('input[name="code:topics:worry"][value="yes"]').focus()
+    page.get_by_role("button", name="Remove").click()
+    expect(worry.locator(".passages q")).to_have_count(0)
+    press(page, "Backspace")
+    expect(worry.locator(".passages q")).to_have_text("𠮷")
+    press(page, "KeyN", "ArrowUp", "KeyU")
+    expect(page.locator('input[name="code:topics:worry"][value="no"]')).to_be_checked()
+    expect(page.locator('input[name="code:topics:hope"][value="unsure"]')).to_be_checked()
+    # The keys are where the hand expects them: on a French keyboard Digit0 prints "à".
+    page.locator("body").evaluate(
+        """() => { for (const [code, key] of [["Digit2", "é"], ["Digit0", "à"]])
+            document.body.dispatchEvent(new KeyboardEvent("keydown",
+                { code, key, shiftKey: code === "Digit2", bubbles: true, cancelable: true })); }"""
+    )
+    expect(page.get_by_label("None of these")).to_be_checked()
+    press(page, "Shift+Digit3", "Digit0", "KeyF")
+    page.keyboard.type("who is speaking?")
+    press(page, "Enter", "Enter")
+    place(page).to_have_text("2 of 2")
+    press(page, "Backspace")  # nothing to undo here: the one before
+    place(page).to_have_text("1 of 2")
+    expect(page.locator('input[name="code:topics:worry"][value="no"]')).to_be_checked()
+    press(page, "Digit2", "Enter")
+    place(page).to_have_text("2 of 2")
+    press(page, "KeyS", "Digit3")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nothing is left for you to code")
+    assert set(Coding.objects.get().marks.values_list("code__key", "answer")) == {
+        ("hope", "unsure"),
+        ("worry", "yes"),
+    }
+    assert Assignment.objects.get(skipped_because="known").coding is None
+    assert Assignment.objects.get(flagged_because="who is speaking?").coding is not None
+
+
+def test_without_a_connection_nothing_is_lost_and_everything_arrives_once(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review(count=3)
+    browser = context()
+    page = go(browser, live_server)
+    until(page, "performance.getEntriesByName('review-ahead').length > 0")
+    browser.set_offline(True)
+    for number in (1, 2):
+        place(page).to_have_text(f"{number} of 3")
+        page.get_by_label("Note").fill(f"coded offline {number}")
+        page.get_by_label("Note").blur()
+        answer_all(page)
+        press(page, "Enter")
+    place(page).to_have_text("3 of 3")
+    expect(page.locator("#kept")).to_have_text("2 waiting – offline")
+    page.get_by_label("Note").fill("half done")
+    until(page, f"await ({IN_THE_BROWSER})('drafts', one => one.answers.note === 'half done')")
+    page.close()
+    assert not Coding.objects.exists()
+
+    browser.set_offline(False)
+    page = go(browser, live_server)
+    place(page).to_have_text("3 of 3")
     expect(page.get_by_label("Note")).to_have_value("half done")
+    all_sent(page)
+    assert sorted(Coding.objects.values_list("note", flat=True)) == [
+        "coded offline 1",
+        "coded offline 2",
+    ]
+    page.reload()
+    expect(page.locator("#review")).to_have_attribute("data-state", "ready")
+    assert Coding.objects.count() == 2
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_fits_its_window(page: Page, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert Path(CHROMIUM).exists()
+def test_an_answer_whose_receipt_was_lost_is_sent_again_and_counts_once(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review()
+    browser = context()
+    page = go(browser, live_server)
+    sent: list[str] = []
+
+    def lose_the_first_receipt(route: Any) -> None:
+        sent.append(route.request.post_data_json["client_id"])
+        answer = route.fetch()
+        if len(sent) == 1:
+            route.abort()
+        else:
+            route.fulfill(response=answer)
+
+    page.route("**/answer/", lose_the_first_receipt)
+    answer_all(page)
+    press(page, "Enter")
+    place(page).to_have_text("2 of 2")
+    expect(page.locator("#kept")).to_have_text(re.compile("^1 waiting"))
+    page.evaluate("window.dispatchEvent(new Event('online'))")
+    all_sent(page)
+    assert len(sent) == 2
+    assert len(set(sent)) == 1
+    assert Coding.objects.count() == 1
+
+
+def test_a_second_tab_only_shows_and_signed_out_answers_wait(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review()
+    browser = context()
+    page = go(browser, live_server)
+    other = go(browser, live_server, "second")
+    expect(other.locator(".notice", has_text="another tab")).to_be_visible()
+    expect(other.get_by_label("Note")).to_be_disabled()
+    press(other, "KeyY", "Enter")
+    place(other).to_have_text("1 of 2")
+    page.close()
+    expect(other.locator("#review")).to_have_attribute("data-state", "ready")
+    expect(other.get_by_label("Note")).to_be_enabled()
+
+    cookies = browser.cookies()
+    browser.clear_cookies(name="sessionid")
+    answer_all(other)
+    press(other, "Enter")
+    expect(other.locator("#kept")).to_have_text("1 waiting – signed out")
+    expect(other.locator(".notice", has_text="You are signed out")).to_be_visible()
+    browser.add_cookies([one for one in cookies if one["name"] == "sessionid"])  # type: ignore[misc]
+    other.evaluate("window.dispatchEvent(new Event('online'))")
+    all_sent(other)
+    assert Coding.objects.count() == 1
+
+
+def test_of_two_versions_the_coder_chooses_one(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review()
+    page, elsewhere = go(context(), live_server), go(context(), live_server)
+    elsewhere.get_by_label("Note").fill("at the office")
+    all_sent(elsewhere)
+    page.get_by_label("Note").fill("on the train")
+    dialog = page.get_by_role("dialog", name="This interview was changed in another place")
+    expect(dialog).to_contain_text("Note: at the office")
+    expect(dialog).to_contain_text("Note: on the train")
+    assert not violations(page)
+    dialog.get_by_role("button", name="Go on with this").click()
+    all_sent(page)
+    elsewhere.reload()
+    expect(elsewhere.get_by_label("Note")).to_have_value("on the train")
+
+
+def test_one_code_at_a_time_takes_one_key_for_each(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review(many=("hope", "worry", "doubt"), small=True)
+    page = go(context(), live_server)
+    press(page, "KeyV")
+    expect(page.locator(".code:visible")).to_have_count(1)
+    assert not violations(page)
+    select(page, "كل كلمة")
+    press(page, "KeyY", "KeyN")
+    expect(page.locator(".code.here .name bdi")).to_have_text("Doubt")
+    press(page, "KeyU", "Enter")
+    place(page).to_have_text("2 of 2")
+    all_sent(page)
+    assert set(Coding.objects.get().marks.values_list("code__key", "answer")) == {
+        ("hope", "yes"),
+        ("doubt", "unsure"),
+    }
+    assert Evidence.objects.count() == 1
+
+
+def test_keys_can_be_changed_and_single_ones_turned_off(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review()
+    page = go(context(), live_server)
+    press(page, "?")
+    page.locator('button.key[data-action="yes"]').click()
+    press(page, "KeyG")
+    expect(page.locator("#keys-said")).to_have_text("Kept.")
+    press(page, "Escape", "KeyY")
+    expect(page.locator('input[name="code:topics:hope"][value="yes"]')).not_to_be_checked()
+    press(page, "KeyG")
+    expect(page.locator('input[name="code:topics:hope"][value="yes"]')).to_be_checked()
+    assert Membership.objects.get(name="mara").keys == {"yes": "KeyG"}
+    press(page, "?")
+    page.get_by_label("Letters, digits and signs do nothing").check()
+    expect(page.locator("#keys-said")).to_have_text("Kept.")
+    press(page, "Escape")
+    page.reload()
+    expect(page.locator("#review")).to_have_attribute("data-state", "ready")
+    page.locator('input[name="code:topics:worry"][value="yes"]').focus()
+    press(page, "KeyG", "Digit1")
+    expect(page.locator('input[name="code:topics:worry"][value="yes"]')).not_to_be_checked()
+
+
+def test_on_a_telephone_words_are_added_to_a_code_by_touch(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review()
+    page = go(context(viewport={"width": 390, "height": 800}, has_touch=True), live_server)
+    select(page, QUOTE)
+    page.get_by_label("Code", exact=True).select_option(label="Worry")
+    page.locator("#thumb-button").tap()
+    expect(page.locator('input[name="code:topics:worry"][value="yes"]')).to_be_checked()
+    expect(page.locator('[data-code="topics:worry"] .passages q')).to_have_text(QUOTE)
+    page.locator('[data-code="topics:hope"] .answer', has_text="no").tap()
+    expect(page.locator('input[name="code:topics:hope"][value="no"]')).to_be_checked()
+    assert not violations(page)
+    for width in (390, 320):  # 320 is a window of 1280 at 400 %
+        page.set_viewport_size({"width": width, "height": 640})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_after_the_blind_answer_a_second_look_is_kept_apart(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    study = make_study("sample")
+    revision = make_revision(study)
+    run = make_run(revision, name="the machine")
+    text, turns = conversation(ASKED, TOLD)
+    for number in range(2):
+        segment = make_segment(text, study, external_id=f"t{number}", language="ar", turns=turns)
+        coding = make_coding(segment, revision, run=run, codes=["worry"])
+        start = text.index("أراجع")
+        coding.marks.get().evidence.create(start=start, end=start + len("أراجع"), found="exact")
+    make_person("mara", study)
+    sample = draw_sample(study, size=2, coders=["mara"], seed=1)
+    sample.items.update(assisted=True)
+    page = go(context(), live_server)
+    assert "أراجع" not in page.locator("#codes").inner_text()
+    press(page, "Digit1", "Digit0", "Enter")
+    expect(page.locator("#stage")).to_have_text("Second look")
+    worry = page.locator('[data-code="topics:worry"]')
+    expect(worry.locator(".machine")).to_contain_text("The machine: yes")
+    expect(worry.locator(".machine .quote")).to_have_text("أراجع")
+    assert page.evaluate("[...CSS.highlights.get('machine')].length") == 1
+    assert not violations(page)
+    page.locator('input[name="code:topics:worry"][value="yes"]').check(force=True)
+    press(page, "Enter")
+    expect(page.locator("#stage")).to_have_text("Blind")
+    place(page).to_have_text("2 of 2")
+    all_sent(page)
+    said = {
+        coding.kind: set(coding.marks.values_list("code__key", flat=True))
+        for coding in Coding.objects.filter(person__isnull=False)
+    }
+    assert said == {CodingKind.BLIND: {"hope"}, CodingKind.ASSISTED: {"hope", "worry"}}

@@ -1,333 +1,157 @@
-// Adds to the review form: evidence by selecting words, highlights, keys, and a draft in this tab.
-// The form works without it. Offsets in the form are code points of the stored text.
+// The review screen. The form works without it; this adds evidence, keys, drafts, an outbox and the
+// next interview from memory. What a key or a click does is said here; the work is done elsewhere.
+
+import { answerOf, codeAt, codes, dimensions, passagesOf, read } from "./answers.js";
+import {
+  addSelection, closeWhatIsClosed, desk, entered, give, giveRest, isClosed, removePassage, selectedNow, undo,
+} from "./desk.js";
+import { pointAt, selection, selectSentence } from "./evidence.js";
+import { prepareFind } from "./finding.js";
+import { goToTurn, stepTurn, turnAt, turnsOnPage } from "./interview.js";
+import {
+  ahead, back, drafts, flag, lookAt, open, outbox, sayRefused, show, skip, step, submit, taken,
+} from "./journey.js";
+import { listen, sheet } from "./keys.js";
+import { notice, say, screen, texts } from "./notices.js";
+import * as rows from "./rows.js";
+import { ask } from "./server.js";
+import { oneTab } from "./tabs.js";
+import { prepareThumb, showThumb } from "./thumb.js";
 
 const form = document.getElementById("review");
-const texts = document.getElementById("texts").dataset;
-const voice = document.getElementById("said");
-const saveButton = document.getElementById("save");
-const turns = [...document.querySelectorAll("#turns > li")];
-const dimensions = [...document.querySelectorAll(".dimension[data-kind]")];
-// Words that can be evidence, in order; each holds one text node, which highlights never split.
-const spoken = [...document.querySelectorAll(".words[data-evidence]")]
-  .filter((words) => words.firstChild)
-  .map((words) => ({ words, node: words.firstChild, start: Number(words.dataset.start) }));
-const codes = [...document.querySelectorAll("[data-code]")].map((element) => ({
-  element,
-  field: element.querySelector('input[name^="passages:"]'),
-  list: element.querySelector(".passages"),
-  dimension: element.closest(".dimension"),
-}));
-const draftKey = `concord-review-${form.dataset.assignment}`;
-let current = 0; // the question that digits answer
-let selected = []; // what was selected last in the interview
+const panel = document.getElementById("codes");
+const skipping = document.getElementById("skip");
+const why = document.getElementById("why");
+const flagged = document.getElementById("flagged");
+const oneByOneButton = document.getElementById("one-by-one");
+const HABIT = "concord-one-by-one";
+let pointer = false; // a mouse or finger is down
+let evidenceAt = -1; // which passage [ and ] are at
 
-// ── Offsets: the one place where the browser's UTF-16 units and our code points meet ──
+// ── One code at a time ──
 
-function isHalf(text, unit) {
-  const before = text.charCodeAt(unit - 1);
-  const after = text.charCodeAt(unit);
-  return before >= 0xd800 && before <= 0xdbff && after >= 0xdc00 && after <= 0xdfff;
+const isOneByOne = () => form.classList.contains("one-by-one");
+
+function oneByOne(on) {
+  form.classList.toggle("one-by-one", on);
+  oneByOneButton.setAttribute("aria-pressed", String(on));
+  localStorage.setItem(HABIT, on ? "1" : "");
+  if (on) rows.goTo((answerOf(rows.here) && rows.nextOpen()) || rows.here, { focus: false });
 }
 
-function toPoints(text, unit) {
-  let points = 0;
-  for (const _character of text.slice(0, unit)) points += 1;
-  return points;
+/** Be at the next code without an answer; after the last one, at the button that saves. */
+function advance() {
+  const next = rows.nextOpen();
+  if (next) rows.goTo(next);
+  else document.getElementById("save").focus();
 }
 
-function toUnits(text, points) {
-  let units = 0;
-  for (const character of text) {
-    if (points <= 0) break;
-    units += character.length;
-    points -= 1;
-  }
-  return units;
-}
-
-// ── Evidence ──
-
-/** What is selected, as ranges of code points, one for each turn of the participant. */
-function selection() {
-  const chosen = window.getSelection();
-  if (!chosen.rangeCount || chosen.isCollapsed) return [];
-  const range = chosen.getRangeAt(0);
-  const found = [];
-  for (const { node, start } of spoken) {
-    if (!range.intersectsNode(node)) continue;
-    const text = node.data;
-    let from = range.startContainer === node ? range.startOffset : 0;
-    let to = range.endContainer === node ? range.endOffset : text.length;
-    // Half a pair is no character: take the whole one.
-    if (isHalf(text, from)) from -= 1;
-    if (isHalf(text, to)) to += 1;
-    while (from < to && /\s/u.test(text[from])) from += 1;
-    while (to > from && /\s/u.test(text[to - 1])) to -= 1;
-    if (from < to) found.push([start + toPoints(text, from), start + toPoints(text, to)]);
-  }
-  return found;
-}
-
-/** The turn of a passage, and the passage in the browser's units. */
-function placeOf([start, end]) {
-  const turn = spoken.findLast((one) => one.start <= start);
-  if (!turn) return null;
-  const from = toUnits(turn.node.data, start - turn.start);
-  const to = toUnits(turn.node.data, end - turn.start);
-  return from < to ? { ...turn, from, to } : null;
-}
-
-function passagesOf(code) {
-  return code.field.value.split(" ").filter(Boolean).map((range) => range.split("-").map(Number));
-}
-
-function setPassages(code, passages) {
-  const ordered = [...passages].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  code.field.value = [...new Set(ordered.map((range) => range.join("-")))].join(" ");
-  changed();
-}
-
-function addSelection(code) {
-  const passages = selected.length ? selected : selection();
-  if (!passages.length) {
-    say(texts.nothing);
-    return;
-  }
-  if (answerOf(code) !== "unsure") choose(code, "yes");
-  setPassages(code, [...passagesOf(code), ...passages]);
-  selected = [];
-  window.getSelection().removeAllRanges();
-  say(texts.added);
-}
-
-function removePassage(code, passage) {
-  setPassages(code, passagesOf(code).filter((one) => one.join("-") !== passage.join("-")));
-  say(texts.removed);
-}
-
-// ── Answers ──
-
-function radios(code) {
-  return [...code.element.querySelectorAll('input[type="radio"]')];
-}
-
-function answerOf(code) {
-  if (code.dimension.dataset.kind === "scale") return "yes";
-  const checked = radios(code).find((radio) => radio.checked);
-  if (!checked) return "";
-  return code.dimension.dataset.kind === "one" ? "yes" : checked.value;
-}
-
-function choose(code, answer) {
-  const kind = code.dimension.dataset.kind;
-  if (kind === "scale") return;
-  const radio = kind === "one" ? radios(code)[0] : radios(code).find((one) => one.value === answer);
-  if (radio) radio.checked = true;
-  changed();
-}
-
-/** Yes, or no answer again if it was yes. */
-function toggle(code) {
-  if (answerOf(code) === "yes") {
-    for (const radio of radios(code)) radio.checked = false;
-    changed();
-  } else {
-    choose(code, "yes");
-  }
-}
-
-function codeAt(element) {
-  return codes.find((code) => code.element.contains(element));
-}
-
-// ── What is shown ──
-
-const sheet = window.CSS && CSS.highlights && "adoptedStyleSheets" in document ? new CSSStyleSheet() : null;
-
-if (sheet) {
-  codes.forEach((code, number) => {
-    const color = code.element.dataset.color;
-    const style = ["solid", "dashed", "dotted", "double"][number % 4];
-    sheet.insertRule(
-      `::highlight(code-${number}) { background-color: ${color}33; text-decoration: underline 2px ${style} ${color}; }`,
-    );
-  });
-  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-}
-
-function show() {
-  const margins = new Map();
-  codes.forEach((code, number) => {
-    const answer = answerOf(code);
-    const stands = answer && answer !== "no";
-    const ranges = [];
-    code.list.replaceChildren();
-    code.list.hidden = !stands;
-    for (const passage of passagesOf(code)) {
-      const place = placeOf(passage);
-      if (!place) continue;
-      code.list.append(passageRow(code, passage, place));
-      if (!stands) continue;
-      const range = new StaticRange({
-        startContainer: place.node, startOffset: place.from, endContainer: place.node, endOffset: place.to,
-      });
-      ranges.push(range);
-      const turn = place.words.closest("li");
-      margins.set(turn, (margins.get(turn) || new Set()).add(code));
-    }
-    if (sheet) CSS.highlights.set(`code-${number}`, new Highlight(...ranges));
-  });
-  for (const turn of turns) {
-    turn.querySelector(".margin").replaceChildren(
-      ...[...(margins.get(turn) || [])].map((code) => {
-        const mark = document.createElement("span");
-        mark.textContent = code.element.dataset.initials;
-        mark.style.setProperty("--code", code.element.dataset.color);
-        return mark;
-      }),
-    );
-  }
-  dimensions.forEach((dimension, number) => dimension.classList.toggle("at", number === current));
-}
-
-function passageRow(code, passage, place) {
-  const row = document.createElement("li");
-  row.style.setProperty("--code", code.element.dataset.color);
-  const quote = document.createElement("q");
-  quote.lang = place.words.lang;
-  quote.dir = "auto";
-  quote.textContent = place.node.data.slice(place.from, place.to);
-  const remove = document.createElement("button");
-  remove.type = "button";
-  remove.className = "link";
-  remove.textContent = texts.remove;
-  remove.setAttribute("aria-label", `${texts.remove}: ${quote.textContent}`);
-  remove.addEventListener("click", () => removePassage(code, passage));
-  row.append(quote, remove);
-  return row;
-}
-
-function say(text) {
-  voice.textContent = text;
-}
-
-// ── A draft in this tab, so that a lost connection or a closed page loses nothing ──
-
-function changed() {
-  show();
-  keep(false);
-}
-
-/** Keep what is entered; `sent` when it is on its way and no longer needed once it has arrived. */
-function keep(sent) {
-  const entries = [...new FormData(form)].filter(([name]) => name !== "csrfmiddlewaretoken");
-  try {
-    sessionStorage.setItem(draftKey, JSON.stringify({ entries, sent }));
-  } catch {
-    // Storage is full or forbidden: the form is still there.
-  }
-}
-
-function restore() {
-  const drafts = Object.keys(sessionStorage).filter((key) => key.startsWith("concord-review-"));
-  for (const key of drafts) {
-    // This page came after that one was saved. What is half done elsewhere waits for its coder.
-    if (key !== draftKey && JSON.parse(sessionStorage.getItem(key)).sent) sessionStorage.removeItem(key);
-  }
-  const kept = JSON.parse(sessionStorage.getItem(draftKey));
-  if (!kept || document.getElementById("problem")) return;
-  if (kept.sent && "answered" in form.dataset) {
-    sessionStorage.removeItem(draftKey); // it arrived, and stands in the form
-    return;
-  }
-  const entries = kept.entries;
-  for (const field of form.elements) {
-    if (!field.name || field.name === "csrfmiddlewaretoken" || field.type === "submit") continue;
-    const values = entries.filter(([name]) => name === field.name).map(([, value]) => value);
-    if (field.type === "radio" || field.type === "checkbox") field.checked = values.includes(field.value);
-    else if (values.length) field.value = values[0];
-  }
-  if (entries.some(([name, value]) => value && name !== "save")) say(texts.restored);
-}
-
-// ── Scales: a slider beside the number ──
-
-for (const dimension of dimensions.filter((one) => one.dataset.kind === "scale")) {
-  const number = dimension.querySelector('input[type="number"]');
-  const slider = dimension.querySelector('input[type="range"]');
-  const none = dimension.querySelector('input[name^="none:"]');
-  const span = Number(slider.max) - Number(slider.min);
-  slider.step = span >= 20 ? "1" : String(span / 100);
-  slider.hidden = false;
-  const follow = () => { if (number.value !== "") slider.value = number.value; };
-  follow();
-  slider.addEventListener("input", () => { number.value = slider.value; none.checked = false; });
-  number.addEventListener("input", () => { follow(); if (number.value !== "") none.checked = false; });
-  none.addEventListener("change", () => { if (none.checked) number.value = ""; });
+function answer(code, what) {
+  give(code, what);
+  if (what && isOneByOne()) advance();
+  else if (!document.activeElement.closest("#turns")) rows.goTo(code); // from here the arrows lead on
 }
 
 // ── Keys ──
 
-const help = document.getElementById("help");
-
-function isTyping(target) {
-  return target instanceof HTMLTextAreaElement || target.isContentEditable ||
-    (target instanceof HTMLInputElement && !["radio", "checkbox", "range"].includes(target.type));
-}
-
-function hasItsOwnEnter(target) {
-  return target.closest("button, a, summary, select");
-}
-
-function stepTurn(by) {
-  const here = turns.indexOf(document.activeElement.closest("#turns > li"));
-  const next = turns[Math.min(Math.max(here + by, 0), turns.length - 1)];
-  next.focus({ preventScroll: true });
-  next.scrollIntoView({ block: "center" });
-}
-
-function goTo(number) {
-  if (!dimensions[number]) return;
-  current = number;
-  show();
-  dimensions[number].scrollIntoView({ block: "nearest" });
-}
-
-function digit(name, withShift) {
-  const number = Number(name);
-  if (withShift) {
-    goTo(number - 1);
+function stepEvidence(by) {
+  const all = codes
+    .filter((code) => answerOf(code) && answerOf(code) !== "no")
+    .flatMap((code) => passagesOf(code).map((passage) => ({ code, passage })))
+    .sort((a, b) => a.passage[0] - b.passage[0]);
+  if (!all.length) {
+    say(texts.noEvidence);
     return;
   }
-  const code = codes.find((one) => one.dimension === dimensions[current] && one.element.dataset.key === name);
-  if (!code) return;
-  if (selected.length || selection().length) addSelection(code);
-  else toggle(code);
-  code.element.scrollIntoView({ block: "nearest" });
+  evidenceAt = evidenceAt < 0 && by < 0 ? all.length - 1 : (evidenceAt + by + all.length) % all.length;
+  const { code, passage } = all[evidenceAt];
+  rows.goTo(code, { focus: false });
+  const place = pointAt(passage);
+  if (place) say(`${code.label}: ${place.quote}`);
 }
 
-document.addEventListener("keydown", (event) => {
-  if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey || help.open) return;
-  if (event.code === "Enter" && event.target.id === "why") {
-    event.preventDefault();
-    form.requestSubmit(form.querySelector('button[name="skip"]'));
+const acts = {
+  yes: () => answer(rows.here, "yes"),
+  no: () => answer(rows.here, "no"),
+  unsure: () => answer(rows.here, "unsure"),
+  submit(event) {
+    if (event.target.closest("button, a, summary, select")) return false; // it has its own Enter
+    if (isOneByOne() && !isClosed() && rows.nextOpen()) advance();
+    else submit();
+    return true;
+  },
+  undo: () => { if (!undo()) back(); },
+  next_turn: () => stepTurn(1),
+  previous_turn: () => stepTurn(-1),
+  sentence(event) {
+    selectSentence(turnAt(), event.shiftKey);
+    desk.selected = selection();
+    showThumb();
+  },
+  previous_evidence: () => stepEvidence(-1),
+  next_evidence: () => stepEvidence(1),
+  definition: rows.toggleDefinitions,
+  one_by_one: () => oneByOne(!isOneByOne()),
+  find: () => document.getElementById("find").focus(),
+  note: () => document.getElementById("note").focus(),
+  skip() {
+    if (skipping.hidden || isClosed()) return;
+    skipping.open = true;
+    skipping.querySelector(".reasons button").focus();
+  },
+  flag() {
+    document.getElementById("flag").open = true;
+    flagged.focus();
+  },
+};
+
+function digit(number, event) {
+  if (event.shiftKey) return rows.goToGroup(number);
+  if (isClosed()) return false;
+  if (number === 0) {
+    giveRest(rows.here.dimension);
+    if (isOneByOne()) advance();
+    return true;
+  }
+  const code = rows.numbered(number);
+  if (!code) return false;
+  const isScale = code.dimension.kind === "scale";
+  rows.goTo(code, { focus: false });
+  if (selectedNow().length) addSelection(code);
+  else if (isScale) code.value.select();
+  else answer(code, answerOf(code) === "yes" ? "" : "yes");
+  return true;
+}
+
+const openKeys = sheet(screen.keys, screen.usual, texts, async (chosen) => (await ask(screen.urls.keys, chosen)).ok);
+listen(screen.keys, { act: (action, event) => acts[action](event), digit, help: openKeys });
+
+panel.addEventListener("keydown", (event) => {
+  const { code, target } = event;
+  if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (target.type === "radio" && codeAt(target) && ["ArrowDown", "ArrowUp"].includes(code)) {
+    rows.step(code === "ArrowDown" ? 1 : -1);
+  } else if (code === "Enter" && target.type === "number") {
+    if (isOneByOne() && rows.nextOpen()) advance();
+    else submit();
+  } else if (code === "Enter" && target === flagged) {
+    flag(flagged.value.trim());
+    flagged.blur();
+  } else if (code === "Enter" && target === why) {
+    skip("other", why.value.trim());
+  } else if (code === "Escape" && target.matches("input, textarea")) {
+    target.blur();
+  } else if (/^Digit[1-5]$/.test(code) && target !== why && skipping.contains(target)) {
+    const reason = skipping.querySelectorAll(".reasons li")[Number(code.at(-1)) - 1];
+    (reason.querySelector("input") ?? reason.querySelector("button")).focus();
+    if (!reason.querySelector("input")) reason.querySelector("button").click();
+  } else {
     return;
   }
-  if (isTyping(event.target)) return;
-  const digits = /^(?:Digit|Numpad)(\d)$/.exec(event.code);
-  if (digits) digit(digits[1], event.shiftKey);
-  else if (event.key === "?") help.showModal();
-  else if (event.shiftKey) return;
-  else if (event.code === "KeyJ") stepTurn(1);
-  else if (event.code === "KeyK") stepTurn(-1);
-  else if (["KeyY", "KeyN", "KeyU"].includes(event.code) && codeAt(event.target)) {
-    choose(codeAt(event.target), { KeyY: "yes", KeyN: "no", KeyU: "unsure" }[event.code]);
-  } else if (event.code === "Enter" && !hasItsOwnEnter(event.target)) form.requestSubmit(saveButton);
-  else return;
   event.preventDefault();
 });
 
-// ── Wiring ──
+// ── Mouse and touch ──
 
 for (const code of codes) {
   const button = code.element.querySelector(".add-evidence");
@@ -339,30 +163,116 @@ for (const code of codes) {
 document.addEventListener("selectionchange", () => {
   const now = selection();
   const anchor = window.getSelection().anchorNode;
-  if (now.length) selected = now;
-  else if (anchor && document.getElementById("turns").contains(anchor)) selected = [];
+  if (now.length) desk.selected = now;
+  else if (anchor && turnsOnPage().some((turn) => turn.contains(anchor))) desk.selected = [];
+  showThumb();
 });
 
-document.getElementById("codes").addEventListener("focusin", (event) => {
-  const number = dimensions.indexOf(event.target.closest(".dimension"));
-  if (number >= 0 && number !== current) {
-    current = number;
-    show();
-  }
+// A row that opens while the button is down would move away from under it: it opens afterwards.
+window.addEventListener("pointerdown", () => { pointer = true; }, true);
+for (const name of ["pointerup", "pointercancel"]) {
+  window.addEventListener(name, () => setTimeout(() => { pointer = false; }), true);
+}
+function openRow(event) {
+  const code = codeAt(event.target);
+  if (code && code !== rows.here && !pointer) rows.goTo(code, { focus: false, scroll: false });
+}
+panel.addEventListener("focusin", openRow);
+panel.addEventListener("click", (event) => setTimeout(() => openRow(event), 1));
+document.getElementById("turns").addEventListener("click", (event) => {
+  const turn = event.target.closest("#turns > li");
+  if (turn && window.getSelection().isCollapsed) goToTurn(turn, { scroll: false });
 });
 
-form.addEventListener("input", changed);
-form.addEventListener("change", changed);
+// ── The form ──
+
+form.addEventListener("input", ({ target }) => {
+  if (!panel.contains(target) || target === why || target === flagged) return;
+  entered(target);
+  if (pointer && isOneByOne() && target.type === "radio") advance();
+});
 form.addEventListener("submit", (event) => {
-  if ("sent" in form.dataset) event.preventDefault(); // two clicks are one answer
-  form.dataset.sent = "";
-  keep(true);
-  say(texts.sending);
+  event.preventDefault();
+  const { submitter } = event;
+  if (submitter?.name !== "skip") submit();
+  else skip(submitter.value, submitter.value === "other" ? why.value.trim() : "");
 });
-window.addEventListener("pageshow", () => { delete form.dataset.sent; });
-document.getElementById("help-button").hidden = false;
-document.getElementById("help-button").addEventListener("click", () => help.showModal());
-document.getElementById("how").hidden = false;
-restore();
-show();
-document.getElementById("problem")?.focus(); // heard as well as seen
+flagged.addEventListener("change", () => flag(flagged.value.trim()));
+oneByOneButton.addEventListener("click", () => oneByOne(!isOneByOne()));
+document.getElementById("help-button").addEventListener("click", openKeys);
+document.getElementById("previous")?.addEventListener("click", (event) => {
+  event.preventDefault();
+  back();
+});
+for (const dimension of dimensions.filter((one) => one.kind === "many")) {
+  dimension.element.querySelector(".plain").remove();
+  dimension.rest.hidden = false;
+  dimension.rest.addEventListener("click", () => giveRest(dimension));
+}
+for (const code of codes.filter((one) => one.slider)) {
+  const span = Number(code.slider.max) - Number(code.slider.min);
+  code.slider.step = span >= 20 ? "1" : String(span / 100);
+  code.slider.hidden = false;
+}
+
+// ── Begin ──
+
+desk.onChange = (answers) => {
+  if (desk.stage === "blind") drafts.keep(desk.question.assignment, desk.question.version, answers);
+};
+for (const id of ["find", "one-by-one", "help-button", "how", "thumb"]) document.getElementById(id).hidden = false;
+rows.prepare(texts, removePassage);
+prepareFind();
+prepareThumb();
+form.classList.add("scripted");
+const given = document.getElementById("problem") ? read() : null; // sent without scripts, and not taken
+const first = {
+  ...screen.question,
+  turns: turnsOnPage().map((turn) => {
+    const words = turn.querySelector(".words");
+    return {
+      number: Number(turn.id.slice(1)),
+      speaker: turn.querySelector(".speaker bdi").textContent,
+      role: turn.classList.contains("interviewer") ? "interviewer" : "participant",
+      asked: !turn.classList.contains("around"),
+      start: Number(words.dataset.start),
+      words: words.textContent,
+    };
+  }),
+};
+history.replaceState({ assignment: first.assignment }, "");
+await Promise.all([drafts.load(), outbox.load()]);
+show(first, { push: false, answers: given });
+if (localStorage.getItem(HABIT)) oneByOne(true);
+
+let waited = false; // for another tab, which may have changed things
+const tabs = oneTab(`concord-review-${screen.person}`, {
+  async mine() {
+    desk.writable = true;
+    notice("tab");
+    if (waited) {
+      await Promise.all([drafts.load(), outbox.load()]);
+      await open(desk.question.assignment, { push: false });
+    }
+    closeWhatIsClosed();
+    const { assignment, answered, second, feedback } = desk.question;
+    // The server led here before it heard that this one was answered.
+    const isDone = outbox.of(assignment).some((entry) => entry.kind !== "flag" && !entry.refused);
+    await outbox.start();
+    for (const entry of outbox.refused()) sayRefused(entry);
+    if (isDone && !answered) await step();
+    else if (answered && second) lookAt(assignment, "second");
+    else if (answered && feedback) lookAt(assignment, "feedback");
+    else ahead.shown(assignment);
+    ahead.refill(desk.question.assignment, taken());
+    form.dataset.state = "ready";
+  },
+  others() {
+    desk.writable = false;
+    waited = true;
+    outbox.stop();
+    notice("tab", texts.secondTab, [[texts.workHere, () => tabs.take()]]);
+    closeWhatIsClosed();
+    form.dataset.state = "second";
+  },
+});

@@ -1,0 +1,209 @@
+// Evidence in the interview: what is selected, where passages stand, and how they are shown.
+// Highlights never split a text node, so Arabic stays joined and nothing is laid out anew.
+
+import { isHalf, toPoints, toUnits } from "./offsets.js";
+
+const list = document.getElementById("turns");
+const STYLES = ["solid", "dashed", "dotted", "double"];
+export const canHighlight = "highlights" in (window.CSS ?? {}) && "adoptedStyleSheets" in document;
+
+let spoken = []; // turns that can be evidence, in order; each has one text node
+const shown = new Map(); // what is marked: name -> { passages, initials, color }
+
+/** Take in the interview that stands on the page. */
+export function readTurns() {
+  spoken = [...list.querySelectorAll(".words[data-evidence]")]
+    .filter((words) => words.firstChild)
+    .map((words) => ({ words, turn: words.closest("li"), node: words.firstChild, start: Number(words.dataset.start) }));
+  for (const name of shown.keys()) if (canHighlight) CSS.highlights.delete(name);
+  shown.clear();
+}
+
+/** Say how the passages of `name` look; codes are told apart by their underline too. */
+export function style(name, color, number) {
+  if (!canHighlight) return;
+  const sheet = new CSSStyleSheet();
+  const line = `underline 2px ${STYLES[number % STYLES.length]} ${color}`;
+  sheet.insertRule(`::highlight(${name}) { background-color: ${color}33; text-decoration: ${line}; }`);
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+}
+
+/** What is selected, as ranges of code points, one for each turn of the participant. */
+export function selection() {
+  const chosen = window.getSelection();
+  if (!chosen.rangeCount || chosen.isCollapsed) return [];
+  const range = chosen.getRangeAt(0);
+  const found = [];
+  for (const { words, node, start } of spoken) {
+    if (!range.intersectsNode(words)) continue;
+    const text = textOf(words, node);
+    let from = unitsBefore(words, range.startContainer, range.startOffset) ?? 0;
+    let to = unitsBefore(words, range.endContainer, range.endOffset) ?? text.length;
+    // Half a pair is no character: take the whole one.
+    if (isHalf(text, from)) from -= 1;
+    if (isHalf(text, to)) to += 1;
+    while (from < to && /\s/u.test(text[from])) from += 1;
+    while (to > from && /\s/u.test(text[to - 1])) to -= 1;
+    if (from < to) found.push([start + toPoints(text, from), start + toPoints(text, to)]);
+  }
+  return found;
+}
+
+// Where there are marks instead of highlights the text stands in several nodes.
+function textOf(words, node) {
+  return words.childNodes.length > 1 || words.firstChild !== node ? words.textContent : node.data;
+}
+
+function unitsBefore(words, container, offset) {
+  if (!words.contains(container)) return null;
+  const before = document.createRange();
+  before.setStart(words, 0);
+  before.setEnd(container, offset);
+  return before.toString().length;
+}
+
+/** The turn of a passage and the passage in the browser's units, null if it is nobody's words. */
+export function placeOf([start, end]) {
+  const turn = spoken.findLast((one) => one.start <= start);
+  if (!turn) return null;
+  const text = textOf(turn.words, turn.node);
+  const from = toUnits(text, start - turn.start);
+  const to = toUnits(text, end - turn.start);
+  return from < to ? { ...turn, from, to, quote: text.slice(from, to) } : null;
+}
+
+/** Mark `passages` under `name`, with initials in the margin, in the place of those it had. */
+export function mark(name, passages, { initials, color }) {
+  const before = shown.get(name);
+  if (!before && !passages.length) return;
+  const places = passages.map(placeOf).filter(Boolean);
+  shown.set(name, { places, initials, color });
+  if (canHighlight) CSS.highlights.set(name, new Highlight(...places.map(rangeOf)));
+  const turns = new Set([...(before?.places ?? []), ...places].map((place) => place.turn));
+  for (const turn of turns) {
+    if (!canHighlight) markWords(turn);
+    margin(turn);
+  }
+}
+
+function rangeOf(place) {
+  return new StaticRange({
+    startContainer: place.node, startOffset: place.from, endContainer: place.node, endOffset: place.to,
+  });
+}
+
+function margin(turn) {
+  const marks = [...shown.values()].filter((one) => one.places.some((place) => place.turn === turn));
+  turn.querySelector(".margin").replaceChildren(
+    ...marks.map(({ initials, color }) => {
+      const element = document.createElement("span");
+      element.textContent = initials;
+      element.style.setProperty("--code", color);
+      return element;
+    }),
+  );
+}
+
+/** Where the browser cannot highlight: the same ranges as <mark>s. */
+function markWords(turn) {
+  const one = spoken.find((candidate) => candidate.turn === turn);
+  const text = one.words.textContent;
+  const places = [...shown.values()].flatMap(({ places: here, color }) =>
+    here.filter((place) => place.turn === turn).map((place) => ({ ...place, color })));
+  const cuts = [...new Set([0, text.length, ...places.flatMap((place) => [place.from, place.to])])].sort((a, b) => a - b);
+  one.words.replaceChildren(
+    ...cuts.slice(1).map((to, at) => {
+      const piece = document.createTextNode(text.slice(cuts[at], to));
+      const over = places.find((place) => place.from <= cuts[at] && place.to >= to);
+      if (!over) return piece;
+      const element = document.createElement("mark");
+      element.style.setProperty("--code", over.color);
+      element.append(piece);
+      return element;
+    }),
+  );
+}
+
+/** Select the next sentence of `turn` after what is selected; `extend` adds it to the selection. */
+export function selectSentence(turn, extend) {
+  const one = spoken.find((candidate) => candidate.turn === turn) ?? spoken[0];
+  if (!one) return;
+  const text = textOf(one.words, one.node);
+  const chosen = window.getSelection();
+  const inside = chosen.rangeCount && !chosen.isCollapsed && one.words.contains(chosen.focusNode);
+  const after = inside ? unitsBefore(one.words, chosen.getRangeAt(0).endContainer, chosen.getRangeAt(0).endOffset) : 0;
+  const sentences = sentencesOf(text, one.words.lang);
+  const next = sentences.find(([from]) => from >= after) ?? sentences[0];
+  if (!next) return;
+  const from = inside && extend && next[0] >= after ? unitsBefore(one.words, chosen.getRangeAt(0).startContainer, chosen.getRangeAt(0).startOffset) : next[0];
+  selectUnits(one.words, from, next[1]);
+  one.turn.scrollIntoView({ block: "nearest" });
+}
+
+function sentencesOf(text, language) {
+  if (!("Segmenter" in Intl)) return [[0, text.length]];
+  let segmenter;
+  try {
+    segmenter = new Intl.Segmenter(language, { granularity: "sentence" });
+  } catch {
+    segmenter = new Intl.Segmenter(undefined, { granularity: "sentence" });
+  }
+  return [...segmenter.segment(text)]
+    .map(({ index, segment }) => [index, index + segment.trimEnd().length])
+    .filter(([from, to]) => to > from);
+}
+
+function selectUnits(words, from, to) {
+  const range = document.createRange();
+  const walker = document.createTreeWalker(words, NodeFilter.SHOW_TEXT);
+  let passed = 0;
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    if (from >= passed && from <= passed + node.data.length) range.setStart(node, from - passed);
+    if (to >= passed && to <= passed + node.data.length) {
+      range.setEnd(node, to - passed);
+      break;
+    }
+    passed += node.data.length;
+  }
+  const chosen = window.getSelection();
+  chosen.removeAllRanges();
+  chosen.addRange(range);
+}
+
+/** Show where a passage stands: bring its turn into view and outline the words for a moment. */
+export function pointAt(passage) {
+  const place = placeOf(passage);
+  if (!place) return;
+  const range = document.createRange();
+  if (canHighlight) {
+    range.setStart(place.node, place.from);
+    range.setEnd(place.node, place.to);
+    CSS.highlights.set("here", new Highlight(range));
+  }
+  // A turn may be longer than the window: what counts is where the words are.
+  const box = canHighlight ? range.getBoundingClientRect() : place.turn.getBoundingClientRect();
+  if (!box.height || box.top < 80 || box.bottom > window.innerHeight - 80) {
+    place.turn.scrollIntoView({ block: "center" }); // lays it out, where it was not yet
+    const now = canHighlight ? range.getBoundingClientRect() : place.turn.getBoundingClientRect();
+    if (now.top < 80 || now.bottom > window.innerHeight - 80) {
+      window.scrollBy({ top: now.top - window.innerHeight / 3 });
+    }
+  }
+  return place;
+}
+
+/** The first turn at or after `from` that holds `words`, and where; null if none does. */
+export function findWords(words, from = 0) {
+  const turns = [...list.children];
+  const wanted = words.toLocaleLowerCase();
+  for (let step = 0; step < turns.length; step += 1) {
+    const turn = turns[(from + step) % turns.length];
+    const text = turn.querySelector(".words");
+    const at = text.textContent.toLocaleLowerCase().indexOf(wanted);
+    if (at < 0) continue;
+    selectUnits(text, at, at + words.length);
+    turn.scrollIntoView({ block: "center" });
+    return turn;
+  }
+  return null;
+}

@@ -1,0 +1,41 @@
+// Finding a code, or words of the interview where no code has them.
+
+import { findWords } from "./evidence.js";
+import { goToTurn, turnAt, turnsOnPage } from "./interview.js";
+import { say, texts } from "./notices.js";
+import * as rows from "./rows.js";
+
+const field = document.getElementById("find");
+
+function clear() {
+  field.value = "";
+  rows.filter("");
+}
+
+function go() {
+  const text = field.value.trim();
+  if (!text) return;
+  const [code] = rows.filter(text);
+  if (code) {
+    clear();
+    rows.goTo(code);
+    return;
+  }
+  const turn = findWords(text, turnsOnPage().indexOf(turnAt()) + 1);
+  if (turn) goToTurn(turn);
+  else say(texts.notFound);
+}
+
+export function prepareFind() {
+  field.addEventListener("input", () => rows.filter(field.value));
+  field.addEventListener("keydown", (event) => {
+    if (event.isComposing || !["Enter", "Escape"].includes(event.code)) return;
+    event.preventDefault();
+    if (event.code === "Enter") {
+      go();
+    } else {
+      clear();
+      field.blur();
+    }
+  });
+}
