@@ -9,9 +9,11 @@ wanted. Locks are taken in one order, the item's before the assignment's, so nob
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Lock
 
 from django.contrib.auth.models import User
 from django.core.cache import cache
@@ -30,6 +32,8 @@ MOST_HELD = 6  # seats of the pool that one person has at a time
 EXACT = 500  # up to so many interviews are counted anew for each question
 BETWEEN = 5  # seconds between two looks for seats that were kept too long
 MANY = 2_000  # rows in one statement
+
+_writing = Lock()
 COUNTED = 60  # seconds for which a longer count holds
 TIDY = 60  # seconds between two looks at a whole pool
 
@@ -167,7 +171,7 @@ def hand_out(
     trained = trained_on(study, person) if trained is None else trained
     take_back_at_times()
     for again in (False, True):
-        with transaction.atomic():
+        with in_turn(), transaction.atomic():
             # Two tabs of one person ask one after the other, and nobody else waits for them.
             one_at_a_time(study, person)
             found = open_assignments(samples, person, want, have)
@@ -260,6 +264,19 @@ def can_lock() -> bool:
     return connection.features.has_select_for_update
 
 
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """Let the threads of this process write one after the other where the database wants that.
+
+    SQLite would let them wait by sleeping, longer each time, and whoever comes last wins.
+    """
+    if can_lock() or connection.in_atomic_block:
+        yield
+    else:
+        with _writing:
+            yield
+
+
 def places(values: Collection[object]) -> str:
     """Return a placeholder for each of `values`.
 
@@ -328,7 +345,7 @@ def take_back() -> int:
     keys = list(over.values_list("item", flat=True)[:MANY])
     if not keys:
         return 0
-    with transaction.atomic():
+    with in_turn(), transaction.atomic():
         # Whoever has one of them in hand, such as its coder who is just answering, keeps it.
         items = Item.objects.filter(pk__in=keys).select_for_update(skip_locked=True)
         free = list(items.values_list("pk", flat=True))
@@ -361,14 +378,14 @@ def renew(rows: Iterable[tuple[int, datetime | None]]) -> None:
     """Keep seats of the pool for longer; each row is its key and when it was first shown."""
     now = timezone.now()
     for pk, shown in rows:
-        Assignment.objects.filter(pk=pk, returned_at=None, held_until__isnull=False).update(
-            held_until=now + (LEASE if shown else PREFETCH)
-        )
+        row = Assignment.objects.filter(pk=pk, returned_at=None, held_until__isnull=False)
+        with in_turn():
+            row.update(held_until=now + (LEASE if shown else PREFETCH))
 
 
 def reseat(assignment: int, item: int, hold: timedelta = LEASE) -> bool:
     """Give a seat that went back to its coder again, if there is one; return whether there was."""
-    with transaction.atomic():
+    with in_turn(), transaction.atomic():
         locked = Item.objects.select_for_update(of=("self",)).get(pk=item)
         row = Assignment.objects.filter(pk=assignment)
         if row.filter(returned_at=None).exists():
@@ -391,7 +408,7 @@ def release(study: Study, person: User, keys: Collection[int]) -> list[int]:
         held_until__isnull=False,
         draft__isnull=True,
     )
-    with transaction.atomic():
+    with in_turn(), transaction.atomic():
         items = list(
             Item.objects.filter(assignments__in=mine)
             .order_by("pk")
@@ -416,7 +433,8 @@ def show(assignment: Assignment, hold: timedelta = LEASE) -> bool:
     if assignment.held_until:
         assignment.held_until = now + hold
     rows = Assignment.objects.filter(pk=assignment.pk, answered_at=None)
-    rows.update(shown_at=assignment.shown_at, held_until=assignment.held_until)
+    with in_turn():
+        rows.update(shown_at=assignment.shown_at, held_until=assignment.held_until)
     return True
 
 
@@ -487,7 +505,7 @@ def tidy(sample: Sample) -> bool:
     counts = items.annotate(held=Least(held, F("coders_wanted"))).exclude(taken=F("held"))
     stale = sorted({*languages, *counts.values_list("pk", flat=True)})
     for start in range(0, len(stale), MANY):
-        with transaction.atomic():
+        with in_turn(), transaction.atomic():
             some = Item.objects.filter(pk__in=stale[start : start + MANY])
             ours = list(some.select_for_update(skip_locked=True))
             for item in ours:

@@ -309,10 +309,13 @@ def next_questions(request: Request, slug: str) -> Response:
     desk = desk_of(request, slug)
     asked = read(NextRequest, request.data)
     have, want = asked["have"], asked["want"]
-    drawn = list(Sample.objects.filter(study=desk.study).order_by("pk"))
+    drawn = list(Sample.objects.filter(study=desk.study).order_by("pk").select_related("revision"))
+    for sample in drawn:
+        sample.study = desk.study
     # Whoever is in training trains to its end, before anything that counts.
     if training := in_training(drawn, desk.person, want + len(have)):
-        samples = [asked_about(training[:1])[0].item.sample]
+        first = asked_about(training[:1], desk.person, drawn)[0]
+        samples = [first.item.sample]
         keys = [key for key in training if key not in have][:want]
     else:
         samples = working_samples(drawn)
@@ -327,12 +330,12 @@ def next_questions(request: Request, slug: str) -> Response:
         )
     done, of = own_progress(samples, desk.person, desk.reads)
     language = known_language(get_language() or "en")
-    found = asked_about(keys)
-    first = done + len(have) + 1
+    found = asked_about(keys, desk.person, drawn)
+    position = done + len(have) + 1
     return Response(
         {
             "questions": [
-                question_out(row, question(row, language, (min(first + at, of), of)))
+                question_out(row, question(row, language, (min(position + at, of), of)))
                 for at, row in enumerate(found)
             ],
             "progress": {"answered": done, "of": of},

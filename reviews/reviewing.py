@@ -8,7 +8,7 @@ import json
 import math
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from reviews.assigning import (
     PAGE,
     can_lock,
     hand_out,
+    in_turn,
     is_pool,
     open_assignments,
     recount,
@@ -153,12 +154,22 @@ def open_assignment(sample: Sample, person: User) -> Assignment | None:
     return asked_about(keys)[0] if keys else None
 
 
-def asked_about(keys: Sequence[int]) -> list[Assignment]:
-    """Return the assignments `keys`, in that order, with all that a question is made of."""
-    rows = Assignment.objects.select_related(
-        "person", "coding", "item__sample__revision", "item__segment__transcript__study"
-    )
-    found = rows.in_bulk(keys)
+def asked_about(
+    keys: Sequence[int], person: User | None = None, samples: Collection[Sample] = ()
+) -> list[Assignment]:
+    """Return the assignments `keys`, in that order, with all that a question is made of.
+
+    Where they are known to be of one `person` and of some `samples`, these are not read again.
+    """
+    there = {sample.pk: sample for sample in samples}
+    joined = ["item__segment__transcript", "coding"]
+    if person is None or not there:
+        joined += ["person", "item__sample__revision", "item__segment__transcript__study"]
+    found = {row.pk: row for row in Assignment.objects.filter(pk__in=keys).select_related(*joined)}
+    for row in found.values() if person and there else ():
+        row.person = person
+        row.item.sample = there[row.item.sample_id]
+        row.item.segment.transcript.study = row.item.sample.study
     return [found[key] for key in keys if key in found]
 
 
@@ -202,7 +213,8 @@ def submit(
     if in_training and not item.rulings.exists():
         raise Problem(_("The key of this interview is not set yet: come back to it later."))
     try:
-        kept = keep_answers(assignment, answers, codes, client_id, version, seconds)
+        with in_turn():
+            kept = keep_answers(assignment, answers, codes, client_id, version, seconds)
     except Gone:
         if draft is not None:
             Assignment.objects.filter(pk=assignment.pk).update(draft=storable(draft))
@@ -302,11 +314,12 @@ def keep_coding(row: Assignment, item: Item, answers: Answers, codes: Codes) -> 
         "revision_id": item.sample.revision_id,
         "kind": kind_of(row),
     }
-    coding = next(iter(Coding.objects.filter(**whose)), None)
-    if coding is None:
+    known = list(Coding.objects.filter(**whose).values_list("pk", flat=True))
+    if not known:
         coding = Coding.objects.create(**whose, **said)
         write_marks(coding, answers, codes)
         return coding, True
+    coding = Coding.objects.get(pk=known[0])
     before = answers_of(coding, codes)
     if before == answers:
         return coding, row.coding_id is None
@@ -405,7 +418,7 @@ def skip(
     why, note = clean(why, LONGEST_NOTE), clean(note, LONGEST_NOTE)
     if not why or (why == SkipReason.OTHER and not note):
         raise Problem(_("Say in a few words why you skip this interview."))
-    with transaction.atomic():
+    with in_turn(), transaction.atomic():
         row = locked(assignment)
         if known := known_submission(row, client_id):
             return known
@@ -439,7 +452,9 @@ def save_draft(assignment: Assignment, draft: Any, version: int) -> int:
     if len(json.dumps(draft)) > LONGEST_DRAFT:
         raise Problem(_("That is too much for a draft: shorten the note."))
     rows = Assignment.objects.filter(pk=assignment.pk)
-    if rows.filter(version=version).update(draft=draft, version=F("version") + 1):
+    with in_turn():
+        saved = rows.filter(version=version).update(draft=draft, version=F("version") + 1)
+    if saved:
         return version + 1
     row = rows.get()
     if row.version == version + 1 and row.draft == draft:
@@ -459,7 +474,7 @@ def reopen(assignment: Assignment) -> Assignment:
 
     An answer stays in force until another is sent.
     """
-    with transaction.atomic():
+    with in_turn(), transaction.atomic():
         row = locked(assignment)
         if row.coding_id is None and row.answered_at:
             take_seat(row, assignment.item)
