@@ -25,8 +25,8 @@ from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from codebooks.models import Kind, Revision
-from coding.models import Answer, Coding, Evidence, Mark
-from reviews.models import Assignment, Item, Sample
+from coding.models import Answer, Coding, CodingKind, Evidence, Mark
+from reviews.models import Assignment, Item, Purpose, Sample
 from reviews.rows import no_formula
 from reviews.sampling import current_sample, revision_in_use
 from reviews.tables import attribute_names
@@ -211,9 +211,9 @@ def export(
 ) -> dict[str, int]:
     """Write the study's codings to `path` in the format of its ending; return how many rows.
 
-    All runs (no replicates) and all people who coded with the revision in use are in it. A run has rows for every
-    segment, a person for the segments that they coded or were asked about; `applies` is empty where
-    nobody looked, where the coder failed and where a person was unsure. Of several passages the
+    All runs (no replicates) and all people who coded with the revision in use are in it. A run has
+    rows for every segment, a person for the segments that they coded or were asked about; `applies`
+    is empty where nobody looked, where the coder failed and where a person was unsure. Of several passages the
     first in the text is given. `advance` is told how many segments are done, as they are.
     """
     path = Path(path)
@@ -340,8 +340,10 @@ class Tidy:
     ) -> dict[tuple[int, str, int], Told]:
         """Return what is coded of `places`, by segment and coder."""
         segments = {place.pk: place.transcript_pk for place in places}
+        # Of people only what they said blind: not in training, nor after they saw the machine's.
+        counts = Q(run__isnull=False) | Q(kind=CodingKind.BLIND)
         codings = list(
-            Coding.objects.filter(revision=self.revision, segment__in=segments)
+            Coding.objects.filter(counts, revision=self.revision, segment__in=segments)
             .order_by()
             .values_list("pk", "segment_id", "run_id", "person_id", "dimensions")
         )
@@ -398,7 +400,10 @@ class Tidy:
             revision=self.revision, segment__transcript__study=self.study
         )
         asked = Assignment.objects.filter(
-            item__sample__study=self.study, item__sample__revision=self.revision
+            Q(returned_at=None) | Q(answered_at__isnull=False),
+            item__sample__study=self.study,
+            item__sample__revision=self.revision,
+            item__sample__purpose=Purpose.REVIEW,
         )
         if segments is not None:
             codings = codings.filter(segment__in=segments)

@@ -146,7 +146,7 @@ def test_the_weight_is_what_alpha_gains_and_what_the_share_can_move() -> None:
     sample = sample_of(study)
     first = next(case for case in cases(sample) if case.interview == "t00")
     table = load_reviewed([sample])
-    rows = {row.code: row for row in agreement_rows(table, 1, 1)[0] if row.language is None}
+    rows = {row.code: row for row in agreement_rows(table, 1, 1).rows if row.language is None}
     gains = []
     for said in ("yes", "no"):
         rule(
@@ -292,7 +292,7 @@ def test_agreement_after_discussion_is_reported_apart() -> None:
     sample = sample_of(study)
     table = load_table(study, sample.revision, None, sample)
     assert after_discussion(sample, table, 1, 10) == []
-    before, _of = agreement_rows(table, 1, 10)
+    before = agreement_rows(table, 1, 10).rows
     for number in (0, 5):
         rule(
             item_of(study, segments[number]),
@@ -303,7 +303,7 @@ def test_agreement_after_discussion_is_reported_apart() -> None:
             why="w",
         )
     table = load_table(study, sample.revision, None, sample)
-    assert repr(agreement_rows(table, 1, 10)[0]) == repr(before)  # headline stays
+    assert repr(agreement_rows(table, 1, 10).rows) == repr(before)  # headline stays
     after = {row.code: row for row in after_discussion(sample, table, 1, 10)}
     assert after["hope"].estimate == 1.0
     assert after["hope"].counts is not None

@@ -14,6 +14,7 @@ from reviews.questions import Answers, Said
 from reviews.reports import report
 from reviews.reviewing import next_assignment, submit
 from reviews.sampling import current_sample, draw_sample, revision_in_use
+from reviews.second_looks import feedback
 from reviews.tables import load_table
 from reviews.training import (
     Key,
@@ -158,19 +159,26 @@ def test_a_key_says_something_about_every_code_and_can_be_corrected_until_somebo
         set_key(item, lead(), keys(hope=False))
 
 
-def test_what_is_coded_in_training_is_of_its_kind_and_stays_as_it_was() -> None:
+def test_what_is_coded_in_training_is_of_its_kind_and_stays_once_the_key_is_seen() -> None:
     study = made()
     sample = keyed(study)
     assignment = answer(sample, "ana", says("no"))
     coding = Coding.objects.get(assignments=assignment)
     assert coding.kind == CodingKind.TRAINING
-    with pytest.raises(Problem):  # the key may be open to them now
+    assignment.refresh_from_db()
+    told = feedback(assignment)
+    assert told is not None
+    hope = next(one for one in told if one.code == "hope")
+    assert (hope.yours, hope.key, hope.alike) == ("no", "yes", False)
+    assert (hope.why, hope.key_passages) == (("“hope” is said",), ((2, 6),))
+    assignment.refresh_from_db()
+    with pytest.raises(Problem, match="stays as it was"):
         submit(assignment, says("yes"))
 
 
 def test_results_are_told_per_coder_and_code() -> None:
     study = made()
-    sample = draw_training(study, coders=["ana", "ben"], size=6, seed=1)
+    sample = draw_training(study, coders=["ana", "ben"], size=6, seed=1, window=6)
     for item in sample.items.all():
         set_key(item, lead(), keys(hope=item.position % 2 == 0))
     for number in range(6):
@@ -213,7 +221,7 @@ def test_training_goes_on_until_the_bar_is_reached() -> None:
     assert not let_go(sample, person("ana"))  # five of eight decisions
     assert trainee(sample, person("ana")).share == pytest.approx(5 / 8)
     answer(sample, "ana", says())
-    assert let_go(sample, person("ana"))
+    assert trainee(sample, person("ana")).passed
     assert next_assignment(sample, person("ana")) is None
     assert next_assignment(sample, person("ben")) is not None
 
@@ -229,7 +237,7 @@ def test_nothing_of_a_training_is_in_any_estimate(tmp_path: Any) -> None:
             )
     before, rows = repr(report(study, replicates=20)), export(study, tmp_path / "before.csv")
     table = load_table(study, review.revision, review.run, review)
-    sample = keyed(study)
+    sample = keyed(study, window=6, bar=1.0)
     for _number in range(6):
         answer(sample, "ana", says("no", "against", 5))
         answer(sample, "ben", says("yes", "for", 95))
@@ -244,6 +252,13 @@ def test_nothing_of_a_training_is_in_any_estimate(tmp_path: Any) -> None:
     assert export(study, tmp_path / "after.csv") == rows
     assert (tmp_path / "before.csv").read_bytes() == (tmp_path / "after.csv").read_bytes()
     assert Coding.objects.by_people().count() == 12
+
+
+def test_a_training_alone_is_no_sample_to_report_from() -> None:
+    study = made()
+    keyed(study)
+    assert current_sample(study) is None
+    assert report(study, replicates=5).sample is None
 
 
 def test_who_trained_on_an_interview_is_not_asked_about_it_blind() -> None:
