@@ -92,6 +92,10 @@ class Work(models.Model):
     # Attempts that no longer count against it since somebody asked for it again.
     forgiven = models.PositiveIntegerField(_("forgiven"), default=0)
     reason = models.TextField(_("reason"), blank=True)
+    # Signs that somebody in the segment speaks to the machine (`coding/addressed.py`), by commas.
+    addressed = models.CharField(
+        _("signs of words to the machine"), max_length=60, blank=True, default="", db_default=""
+    )
 
     class Meta:
         verbose_name = _("piece of work")
