@@ -213,8 +213,9 @@ def export(
 
     All runs (no replicates) and all people who coded with the revision in use are in it. A run has
     rows for every segment, a person for the segments that they coded or were asked about; `applies`
-    is empty where nobody looked, where the coder failed and where a person was unsure. Of several passages the
-    first in the text is given. `advance` is told how many segments are done, as they are.
+    is empty where nobody looked, where the coder failed and where a person was unsure. Of several
+    passages the first in the text is given. `advance` is told how many segments are done, as they
+    are.
     """
     path = Path(path)
     make = SINKS.get(path.suffix.lower())
