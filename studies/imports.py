@@ -347,9 +347,7 @@ def _change(study: Study, changed: list[Told], outcome: Imported) -> list[_Prepa
         ]
         taken.append(prepared)
         row.save()
-    forget(
-        study.transcripts.filter(pk__in=[prepared.known.pk for prepared in taken if prepared.known])
-    )
+    forget(study, [row.transcript_id for row in segments])
     Segment.objects.filter(transcript__in=[row.transcript_id for row in segments]).delete()
     Segment.objects.bulk_create(segments)
     outcome.changed += len(taken)

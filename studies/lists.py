@@ -18,7 +18,7 @@ from .search import Snippet, matching, snippets
 
 ROWS = 50
 ROWS_WITH_WORDS = 30  # each shows the words around what was looked for
-MOST_COUNTED = 1_000  # rows of a list that is cut down; beyond, it says "more than"
+MOST_COUNTED = 200  # rows of a list that is hard to count; beyond, it says "more than"
 LOOKED_AT = 200  # participants whose attributes are offered to cut the list down by
 
 
@@ -96,11 +96,19 @@ sort='-length', after=7, before=0)
         )
 
     @property
+    def narrow_beside_text(self) -> bool:
+        """Whether it asks for some of the interviews only, whatever words stand in them."""
+        return any((self.language, self.source, self.id, self.state, self.attribute and self.value))
+
+    @property
     def narrow(self) -> bool:
         """Whether it asks for some of the interviews only."""
-        return any(
-            (self.language, self.source, self.id, self.attribute and self.value, self.state)
-        ) or bool(self.text)
+        return self.narrow_beside_text or bool(self.text)
+
+    @property
+    def hard(self) -> bool:
+        """Whether counting all that it asks for takes long."""
+        return any((self.text, self.id, self.state, self.attribute and self.value))
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,7 @@ class Page:
     """Some interviews, and the keys with which the pages beside them begin."""
 
     rows: list[Transcript]
-    total: int
+    total: int | None  # not known on later pages of what is hard to count
     more_than_total: bool
     before: int | None = None
     after: int | None = None
@@ -119,12 +127,15 @@ def page(study: Study, asked: Asked) -> Page:
     """Return the page of interviews that `asked` asks for."""
     rows = ROWS_WITH_WORDS if asked.text else ROWS
     chosen = cut_down(study, asked)
+    first = not (asked.after or asked.before)
+    # One look finds the first page and, up to a bound, how many there are.
+    most = MOST_COUNTED + 1 if first and asked.hard else rows + 1
     if asked.text:
-        found = matching(chosen, asked.text, rows + 1, after=asked.after, before=asked.before)
-        counted = len(matching(chosen, asked.text, MOST_COUNTED + 1))
+        found = matching(
+            chosen, asked.text, most, asked.after, asked.before, narrow=asked.narrow_beside_text
+        )
     else:
-        found = _keys(chosen, asked, rows + 1)
-        counted = chosen.order_by()[: MOST_COUNTED + 1].count() if asked.narrow else chosen.count()
+        found = _keys(chosen, asked, most)
     over = len(found) > rows
     if asked.before:
         keys, earlier, later = found[-rows:], over, True
@@ -137,11 +148,15 @@ def page(study: Study, asked: Asked) -> Page:
         .defer("text", "turns", "language_votes")
     }
     shown = [there[key] for key in keys if key in there]
-    more = asked.narrow and counted > MOST_COUNTED
+    total: int | None = None
+    if not asked.hard:
+        total = chosen.count()
+    elif first:
+        total = min(len(found), MOST_COUNTED)
     return Page(
         rows=shown,
-        total=MOST_COUNTED if more else counted,
-        more_than_total=more,
+        total=total,
+        more_than_total=asked.hard and first and len(found) > MOST_COUNTED,
         before=shown[0].pk if shown and earlier else None,
         after=shown[-1].pk if shown and later else None,
         snippets=snippets(keys, asked.text) if asked.text else {},

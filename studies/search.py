@@ -6,9 +6,10 @@ database's locale or on an extension. An import does not wait for it: `index` br
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from django.core.cache import cache
 from django.core.exceptions import EmptyResultSet
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
@@ -18,7 +19,8 @@ from .words import asked, hit, pieces
 
 BATCH = 100  # interviews indexed in one transaction
 AROUND = 90  # characters shown before and after a hit
-AT_ONCE = 300  # interviews that a search indexes by itself before it looks
+CHECKED = 600  # seconds for which interviews before the last one indexed are taken to be, too
+OF_THE_HIT = "studies_transcript.id = s.transcript_id"
 
 
 @dataclass(frozen=True)
@@ -61,25 +63,46 @@ def index(
             pass  # somebody else indexed some of them, or removed them; the next call looks again
         if advance:
             advance(min(done + BATCH, len(todo)), len(todo))
-    if todo and connection.vendor == "postgresql":
+    if not todo:
+        return 0
+    if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE studies_searchable")
     return missing(study).count()
 
 
-def forget(transcripts: "QuerySet[Transcript]") -> None:
-    """Take `transcripts` out of the index, because their texts change."""
+def bring_up_to_date(study: Study, seconds: float) -> int:
+    """Index, before a search, what was imported just now; return how many are left."""
+    newest = study.transcripts.order_by("-pk").values_list("pk", flat=True).first() or 0
+    # Looking whether any of 80,000 is missing takes as long as the search: not every time.
+    if cache.get(_known(study), -1) >= newest:
+        return 0
+    left = index(study, seconds=seconds)
+    if not left:
+        cache.set(_known(study), newest, CHECKED)
+    return left
+
+
+def forget(study: Study, transcripts: Collection[int]) -> None:
+    """Take the transcripts with these keys out of the index, because their texts change."""
     # What FTS5 holds under a number that no row has any more is never found.
-    Searchable.objects.filter(transcript__in=transcripts.values("pk")).delete()
+    Searchable.objects.filter(transcript__in=transcripts, transcript__study=study).delete()
+    cache.delete(_known(study))
 
 
 def matching(
-    rows: "QuerySet[Transcript]", query: str, limit: int, after: int = 0, before: int = 0
+    rows: "QuerySet[Transcript]",
+    query: str,
+    limit: int,
+    after: int = 0,
+    before: int = 0,
+    narrow: bool = True,
 ) -> list[int]:
     """Return the keys of the first `limit` of `rows` in which the words of `query` stand in a row.
 
     They come in the order in which they were indexed, which is that of the import. `after` and
-    `before` are keys of transcripts between which to look; with `before`, those next to it.
+    `before` are keys of transcripts between which to look; with `before`, those next to it. Say
+    if `rows` are not `narrow`: each hit is then looked up, instead of all rows beforehand.
     """
     words, open_end = asked(query)
     if not words:
@@ -88,7 +111,8 @@ def matching(
         inside, parameters = rows.order_by().values("pk").query.sql_with_params()
     except EmptyResultSet:
         return []
-    where, values = [f"s.transcript_id IN ({inside})"], list(parameters)
+    where = [f"s.transcript_id IN ({inside})" if narrow else f"EXISTS ({inside} AND {OF_THE_HIT})"]
+    values = list(parameters)
     backwards = before and not after
     if connection.vendor == "sqlite":
         number = "studies_words.rowid"
@@ -132,6 +156,10 @@ def snippets(keys: list[int], query: str) -> dict[int, Snippet]:
             after = after.rpartition(" ")[0] + "…" if " " in after else after + "…"
         shown[pk] = Snippet(before, text[start:end], after)
     return shown
+
+
+def _known(study: Study) -> str:
+    return f"indexed-up-to:{study.pk}"
 
 
 def _store(found: list[tuple[int, list[str]]]) -> None:

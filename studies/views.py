@@ -35,7 +35,7 @@ def transcripts(request: HttpRequest, slug: str) -> HttpResponse:
     """The list of interviews, cut down, sorted and searched as asked."""
     study = study_or_404(request.user, slug, *READERS)
     asked = lists.Asked.of(request.GET.dict())
-    left = search.index(study, seconds=SECONDS) if asked.text else 0
+    left = search.bring_up_to_date(study, SECONDS) if asked.text else 0
     page = lists.page(study, asked)
     return render(
         request,

@@ -156,8 +156,10 @@ def test_many_rows_are_said_to_be_many(monkeypatch: pytest.MonkeyPatch) -> None:
     study = make_study()
     make_many(60, study)
     monkeypatch.setattr("studies.lists.MOST_COUNTED", 10)
-    shown = page(study, Asked.of({"source": "unsure"}))
+    shown = page(study, Asked.of({"id": "-"}))
     assert (shown.total, shown.more_than_total) == (10, True)
+    assert page(study, Asked.of({"id": "-", "after": str(shown.after)})).total is None
+    assert page(study, Asked.of({"source": "unsure"})).total == 30
     assert page(study, Asked()).total == 60
     assert MOST_COUNTED > ROWS
 

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from studies.models import Searchable, Study
-from studies.search import forget, index, matching, missing, snippets
+from studies.search import bring_up_to_date, forget, index, matching, missing, snippets
 from studies.words import PIECE
 from tests.factories import make_study, make_transcript
 
@@ -99,6 +99,18 @@ def test_pages_go_on_and_come_back() -> None:
     assert matching(every, "word", 9, after=rows[5]) == rows[6:]
     assert matching(every, "word", 3, before=rows[6]) == rows[3:6]
     assert matching(every.filter(pk__in=rows[4:]), "word", 3) == rows[4:]
+    assert matching(every, "word", 3, after=rows[2], narrow=False) == rows[3:6]
+
+
+def test_what_is_imported_after_a_search_is_found_by_the_next() -> None:
+    study = make_study()
+    first = make_transcript("word", study)
+    assert bring_up_to_date(study, 60) == 0
+    assert matching(study.transcripts.all(), "word", 5) == [first.pk]
+    second = make_transcript("word", study)
+    assert bring_up_to_date(study, 0) == 1
+    assert bring_up_to_date(study, 60) == 0
+    assert matching(study.transcripts.all(), "word", 5) == [first.pk, second.pk]
 
 
 def test_a_long_interview_is_found_once_wherever_the_words_stand() -> None:
@@ -122,11 +134,12 @@ def test_indexing_again_changes_nothing_and_a_removed_interview_is_not_found(stu
 
 def test_another_text_is_found_by_its_own_words_only(study: Study) -> None:
     row = study.transcripts.get(external_id="en")
-    forget(study.transcripts.filter(pk=row.pk))
+    assert bring_up_to_date(study, 60) == 0
+    forget(study, [row.pk])
     assert list(missing(study)) == [row]
     row.text = "Nothing but hope"
     row.save()
-    index(study)
+    assert bring_up_to_date(study, 60) == 0
     assert found(study, "losing") == []
     assert found(study, "hope") == ["en"]
 

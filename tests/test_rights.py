@@ -1,0 +1,376 @@
+"""Who gets what: one written table of every address of the site, for everybody who may come.
+
+A new address without a row fails. What the table does not name for an address, such as DELETE, is
+refused to all alike. Whoever is signed in and not in the study gets for it what they would get for
+a study that does not exist.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from codebooks.models import Code
+from reviews.models import Assignment
+from studies.invitations import invite
+from studies.models import Role
+from tests.factories import (
+    make_coding,
+    make_person,
+    make_revision,
+    make_run,
+    make_sample,
+    make_segment,
+    make_study,
+)
+
+pytestmark = pytest.mark.django_db
+
+PEOPLE = ("nobody", "stranger", "reader", "coder", "lead")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+TABLE = """
+(home)
+    GET     302 200 200 200 200
+accounts/login/
+    GET     200 200 200 200 200
+    POST    200 200 200 200 200
+    PUT     200 200 200 200 200
+    PATCH   405 405 405 405 405
+    DELETE  405 405 405 405 405
+    OPTIONS 200 200 200 200 200
+accounts/logout/
+    POST    302 302 302 302 302
+    OPTIONS 302 200 200 200 200
+accounts/password/
+    GET     302 200 200 200 200
+    POST    302 200 200 200 200
+    PUT     302 200 200 200 200
+    OPTIONS 302 200 200 200 200
+accounts/reset/
+    GET     404 404 404 404 404
+    POST    404 404 404 404 404
+    PUT     404 404 404 404 404
+    PATCH   404 404 404 404 404
+    DELETE  404 404 404 404 404
+    OPTIONS 404 404 404 404 404
+accounts/reset/<uidb64>/<token>/
+    GET     200 200 200 200 200
+    POST    200 200 200 200 200
+    PUT     200 200 200 200 200
+    PATCH   200 200 200 200 200
+    DELETE  200 200 200 200 200
+    OPTIONS 200 200 200 200 200
+api/schema/
+    GET     200 200 200 200 200
+    POST    405 405 405 405 405
+    PUT     405 405 405 405 405
+    PATCH   405 405 405 405 405
+    DELETE  405 405 405 405 405
+    OPTIONS 200 200 200 200 200
+api/studies/
+    GET     403 200 200 200 200
+api/studies/<slug:slug>/progress/
+    GET     403 404 200 404 200
+api/studies/<slug:slug>/report/
+    GET     403 404 200 404 200
+api/studies/<slug:slug>/review/<int:pk>/
+    GET     403 404 404 200 404
+api/studies/<slug:slug>/review/<int:pk>/answer/
+    POST    403 404 404 400 404
+api/studies/<slug:slug>/review/<int:pk>/draft/
+    PUT     403 404 404 400 404
+api/studies/<slug:slug>/review/<int:pk>/feedback/
+    GET     403 404 404 404 404
+api/studies/<slug:slug>/review/<int:pk>/flag/
+    POST    403 404 404 400 404
+api/studies/<slug:slug>/review/<int:pk>/reopen/
+    POST    403 404 404 200 404
+api/studies/<slug:slug>/review/<int:pk>/second/
+    GET     403 404 404 404 404
+    POST    403 404 404 400 404
+api/studies/<slug:slug>/review/<int:pk>/shown/
+    POST    403 404 404 200 404
+api/studies/<slug:slug>/review/<int:pk>/skip/
+    POST    403 404 404 400 404
+api/studies/<slug:slug>/review/codebook/
+    GET     403 404 404 200 200
+api/studies/<slug:slug>/review/hold/
+    POST    403 404 404 400 400
+api/studies/<slug:slug>/review/mine/
+    GET     403 404 404 200 200
+api/studies/<slug:slug>/review/next/
+    POST    403 404 404 200 200
+api/studies/<slug:slug>/review/release/
+    POST    403 404 404 400 400
+api/studies/<slug:slug>/runs/
+    POST    403 404 404 404 400
+api/studies/<slug:slug>/runs/<int:run_id>/cancel/
+    POST    403 404 404 404 200
+api/studies/<slug:slug>/runs/<int:run_id>/pause/
+    POST    403 404 404 404 200
+api/studies/<slug:slug>/runs/<int:run_id>/resume/
+    POST    403 404 404 404 400
+api/studies/<slug:slug>/runs/estimate/
+    GET     403 404 404 404 200
+api/studies/<slug:slug>/samples/
+    POST    403 404 404 404 400
+i18n/setlang/
+    GET     302 302 302 302 302
+    POST    302 302 302 302 302
+    PUT     302 302 302 302 302
+    PATCH   302 302 302 302 302
+    DELETE  302 302 302 302 302
+    OPTIONS 302 302 302 302 302
+join/
+    GET     404 404 404 404 404
+    POST    404 404 404 404 404
+    PUT     405 405 405 405 405
+    PATCH   405 405 405 405 405
+    DELETE  405 405 405 405 405
+    OPTIONS 405 405 405 405 405
+join/<str:secret>/
+    GET     302 302 302 302 302
+    POST    405 405 405 405 405
+    PUT     405 405 405 405 405
+    PATCH   405 405 405 405 405
+    DELETE  405 405 405 405 405
+    OPTIONS 405 405 405 405 405
+studies/<slug:slug>/
+    GET     302 404 200 302 200
+studies/<slug:slug>/agreement/
+    GET     302 404 200 403 200
+studies/<slug:slug>/codebook/
+    GET     302 404 200 200 200
+studies/<slug:slug>/coding/
+    GET     302 404 200 404 200
+studies/<slug:slug>/coding/<int:run_id>/tell/
+    POST    302 404 404 404 302
+studies/<slug:slug>/coding/estimate/
+    POST    302 404 404 404 302
+studies/<slug:slug>/coding/start/
+    POST    302 404 404 404 302
+studies/<slug:slug>/people/
+    GET     302 404 404 404 200
+studies/<slug:slug>/people/<int:pk>/
+    POST    302 404 404 404 302
+studies/<slug:slug>/people/invitations/<int:pk>/withdraw/
+    POST    302 404 404 404 302
+studies/<slug:slug>/people/invite/
+    POST    302 404 404 404 302
+studies/<slug:slug>/prevalence/
+    GET     302 404 200 403 200
+studies/<slug:slug>/report/
+    GET     302 404 200 403 200
+studies/<slug:slug>/report/<str:name>
+    GET     302 404 200 403 200
+studies/<slug:slug>/review/
+    GET     302 404 200 302 200
+studies/<slug:slug>/review/<int:pk>/
+    GET     302 404 404 200 404
+    POST    302 404 404 422 404
+studies/<slug:slug>/review/keys/
+    POST    302 404 400 400 400
+studies/<slug:slug>/speakers/
+    GET     302 404 200 404 200
+    POST    302 404 404 404 302
+studies/<slug:slug>/trail.<str:kind>
+    GET     302 404 404 404 200
+studies/<slug:slug>/trail/
+    GET     302 404 404 404 200
+studies/<slug:slug>/transcripts/
+    GET     302 404 200 404 200
+studies/<slug:slug>/transcripts/<int:pk>/
+    GET     302 404 200 404 200
+studies/<slug:slug>/transcripts/language/
+    POST    302 404 404 404 302
+"""
+
+STUDY = "secret"
+# What has to be sent for the right to be asked at all.
+FORMS = {
+    "studies/<slug:slug>/coding/<int:run_id>/tell/": {"what": "pause"},
+    "studies/<slug:slug>/people/<int:pk>/": {"what": "save", "role": "coder", "reads": ""},
+}
+ENDS_THE_SESSION = {"accounts/logout/"}
+
+
+def addresses(patterns: Any = None, before: str = "") -> Iterator[str]:
+    """Yield every pattern of an address below `patterns`, the site's if None."""
+    for one in get_resolver().url_patterns if patterns is None else patterns:
+        if isinstance(one, URLResolver):
+            yield from addresses(one.url_patterns, before + str(one.pattern))
+        elif isinstance(one, URLPattern):
+            yield before + str(one.pattern)
+
+
+OURS = sorted({address for address in addresses() if not address.startswith("admin/")})
+ADMIN = sorted({address for address in addresses() if address.startswith("admin/")})
+
+
+def table() -> dict[str, dict[str, tuple[int, ...]]]:
+    """Return TABLE as address → method → statuses in the order of PEOPLE."""
+    rows: dict[str, dict[str, tuple[int, ...]]] = {}
+    address = ""
+    for line in TABLE.strip().splitlines():
+        if not line.startswith(" "):
+            address = line.strip().removeprefix("(home)")
+            rows[address] = {}
+            continue
+        method, *statuses = line.split()
+        rows[address][method] = tuple(map(int, statuses))
+    return rows
+
+
+class World:
+    """A study with everything that an address can name, and one client for everybody."""
+
+    def __init__(self) -> None:
+        self.study = study = make_study(STUDY)
+        self.stranger = make_person("stranger", make_study("elsewhere"), Role.LEAD)
+        self.reader = make_person("reader", study, Role.READER)
+        self.coder = make_person("coder", study)
+        self.lead = make_person("lead", study, Role.LEAD)
+        revision = make_revision(study)
+        run = make_run(revision)
+        segments = [make_segment("some words", study) for _number in range(2)]
+        for segment in segments:
+            make_coding(segment, revision, run=run, codes=["hope"])
+        sample = make_sample(run, segments)
+        self.assignment = Assignment.objects.create(
+            item=sample.items.earliest("position"), person=self.coder
+        )
+        self.invitation, self.secret = invite(study, self.lead, "later", "coder")
+        self.keys: dict[str, Any] = {
+            "transcript": segments[0].transcript_id,
+            "assignment": self.assignment.pk,
+            "item": self.assignment.item_id,
+            "code": Code.objects.earliest("pk").pk,
+            "member": study.memberships.get(person=self.coder).pk,
+            "invitation": self.invitation.pk,
+            "run": run.pk,
+            "sample": sample.pk,
+        }
+
+    def client(self, who: str) -> Client:
+        client = Client(raise_request_exception=False)
+        person: User | None = getattr(self, who, None)
+        if person:
+            client.force_login(person)
+        return client
+
+    def path(self, address: str, study: str = STUDY) -> str:
+        """Return `address` with everything named that it asks for."""
+        named = {
+            "slug": study,
+            "run_id": self.keys["run"],
+            "secret": self.secret,
+            "uidb64": "MQ",
+            "token": "x-y",
+            "name": "report.json",
+            "kind": "csv",
+            "pk": self.keys[self.meant(address)],
+        }
+
+        def one(match: re.Match[str]) -> str:
+            name = match[1].rpartition(":")[2]
+            return str(named[name] if name in named else self.keys[name.removesuffix("_id")])
+
+        return "/" + re.sub(r"<([^>]+)>", one, address)
+
+    @staticmethod
+    def meant(address: str) -> str:
+        """Return what the number in an address stands for."""
+        for part, what in (
+            ("transcripts/", "transcript"),
+            ("invitations/", "invitation"),
+            ("people/", "member"),
+            ("samples/", "sample"),
+            ("runs/", "run"),
+        ):
+            if part in address:
+                return what
+        return "assignment"
+
+
+@pytest.fixture
+def world(settings: Any) -> World:
+    settings.CELERY_BROKER_URL = "memory://"  # what only workers can do is there to be refused
+    return World()
+
+
+def ask(client: Client, method: str, path: str, form: dict[str, str] | None = None) -> Any:
+    """Ask for `path` and take back whatever that changed."""
+    sent = urlencode(form or {})
+    kind = "application/x-www-form-urlencoded" if form else "application/json"
+    with transaction.atomic():
+        answer = client.generic(method, path, sent, content_type=kind)
+        answer.said = b"".join(answer.streaming_content) if answer.streaming else answer.content
+        transaction.set_rollback(True)
+    return answer
+
+
+def usual(address: str, method: str) -> tuple[int, ...]:
+    """Return what everybody gets for a method that the table does not name."""
+    if not address.startswith("api/"):
+        return (302, 405, 405, 405, 405)
+    return (403, 200, 200, 200, 200) if method == "OPTIONS" else (403, 405, 405, 405, 405)
+
+
+def test_every_address_has_its_row_and_every_row_its_address() -> None:
+    assert sorted(table()) == OURS
+
+
+def test_everybody_gets_what_the_table_says(world: World) -> None:
+    clients = {who: world.client(who) for who in PEOPLE}
+    wrong = {}
+    for address, rows in table().items():
+        path, form = world.path(address), FORMS.get(address)
+        for method in METHODS:
+            found = tuple(ask(clients[who], method, path, form).status_code for who in PEOPLE)
+            if method == "HEAD" and "HEAD" not in rows and not address.startswith("api/studies"):
+                expected = rows.get("GET", usual(address, method))
+            else:
+                expected = rows.get(method, usual(address, method))
+            if found != expected:
+                wrong[f"{method} {path}"] = f"{found}, not {expected}"
+            if address in ENDS_THE_SESSION:
+                clients = {who: world.client(who) for who in PEOPLE}
+    assert not wrong
+
+
+def test_a_stranger_cannot_tell_a_study_from_none(world: World) -> None:
+    client = world.client("stranger")
+    for address in (address for address in table() if "<slug:slug>" in address):
+        for method in ("GET", "POST"):
+            there, not_there = (
+                ask(client, method, world.path(address, slug), FORMS.get(address))
+                for slug in (STUDY, "nowhere")
+            )
+            assert there.status_code == not_there.status_code != 200, address
+            assert bare(there, STUDY) == bare(not_there, "nowhere"), address
+
+
+def bare(answer: Any, slug: str) -> str:
+    """Return what `answer` says, without the address and the token of its forms."""
+    text = answer.said.decode().replace(slug, "")
+    return re.sub(r'name="csrfmiddlewaretoken" value="[^"]*"', "", text)
+
+
+def test_the_database_pages_are_for_who_runs_the_site(world: World) -> None:
+    clients = [world.client(who) for who in PEOPLE]
+    for address in ADMIN:
+        path = "/" + re.sub(r"<[^>]+>|\(\?P<\w+>[^)]*\)", "1", address).replace("^", "").strip("$")
+        for client in () if path == "/admin/logout/" else clients:
+            answer = ask(client, "GET", path)
+            if path == "/admin/login/":
+                assert answer.status_code == 200
+            else:
+                assert answer.status_code == 302, path
+                assert "/login/" in answer.headers["Location"]
