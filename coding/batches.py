@@ -39,6 +39,7 @@ from coding.coders.claude_batches import (
     Seen,
     Unreachable,
 )
+from coding.doubts import flag
 from coding.leases import Answer, Pace, Piece, Sent
 from coding.loop import BUDGET_SPENT, HEARING, listening, supported
 from coding.models import Attempt, Batch, BatchState, Run, State, Work
@@ -538,6 +539,7 @@ class Courier:
             still = set(unsettled.select_for_update().values_list("work_id", flat=True))
             answers = [answer for answer in answers if answer.piece.work in still]
             works = [answer.piece.work for answer in answers]
+            flag((answer.piece.work, answer.piece.passage) for answer in answers)
             again = leases.settle(
                 self.run,
                 owner_of(batch),

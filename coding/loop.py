@@ -22,6 +22,7 @@ from codebooks.models import Code
 from coding import leases
 from coding.coders import Answered, Coder, Failed, Passage, Proposal, Reply, Stopped, TooLarge
 from coding.costs import rate_of
+from coding.doubts import flag
 from coding.evidence import Text
 from coding.leases import Answer, Pace, Piece, Support
 from coding.limits import Limiter
@@ -391,6 +392,8 @@ class Loop:
     def write_down(self) -> None:
         """Settle what has arrived."""
         answers = list(self.arrived)
+        if self.coder.remote:
+            flag((answer.piece.work, answer.piece.passage) for answer in answers)
         again = leases.settle(
             self.run, self.owner, answers, codes=self.codes, price=self.price, pace=self.pace
         )
