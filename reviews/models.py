@@ -32,6 +32,8 @@ class Sample(models.Model):
         "self", models.PROTECT, null=True, blank=True, related_name="later_rounds"
     )
     design = models.JSONField(_("design"))
+    # When to look, and what must hold to stop: declared before the first answer.
+    rule = models.JSONField(_("stopping rule"), null=True, blank=True)
     seed = models.BigIntegerField(_("seed"))
     frame_digest = models.CharField(_("SHA-256 of the frame"), max_length=64)
     created_at = models.DateTimeField(_("drawn"), auto_now_add=True)
