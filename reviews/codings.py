@@ -17,7 +17,7 @@ from django.utils import timezone
 from codebooks.models import Revision
 from codebooks.revisions import freeze
 from coding.evidence import Text
-from coding.models import CoderKind, Coding, Evidence, Found, Mark, Run
+from coding.models import CoderKind, Coding, CodingKind, Evidence, Found, Mark, Run
 from reviews.judging import Book, Judged, Mistake, Verdict, none_and_some, read_row, settle
 from reviews.rows import Group, Row, read
 from reviews.sampling import current_sample, join_codings, revision_in_use
@@ -103,6 +103,9 @@ def import_codings(
     if sample and not as_run and sample.revision_id == revision.pk:
         with transaction.atomic():
             imported.joined = join_codings(sample)
+    if imported.codings or imported.added:
+        counts = {"codings": imported.codings, "added": imported.added, "as_run": as_run}
+        record(study, None, Action.CODINGS_IMPORTED, Path(path).name, after=counts)
     return imported
 
 
@@ -207,7 +210,10 @@ def _keep(study: Study, book: "Book", judged: Sequence[Judged], imported: Import
     there = {
         (coding.segment_id, coding.person_id): coding
         for coding in Coding.objects.filter(
-            revision=book.revision, segment__in={one.segment for one in judged}, **whose
+            revision=book.revision,
+            segment__in={one.segment for one in judged},
+            kind=CodingKind.BLIND,
+            **whose,
         ).prefetch_related(
             Prefetch("marks", Mark.objects.select_related("code__dimension")), "marks__evidence"
         )

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 
 from coding.models import Coding, CodingKind, Evidence
 from reviews.agreement import agreement_rows
+from reviews.codings import import_codings
 from reviews.exports import export
 from reviews.models import Assignment, Item, Ruling, Sample
 from reviews.questions import Answers, Said
@@ -252,6 +253,20 @@ def test_nothing_of_a_training_is_in_any_estimate(tmp_path: Any) -> None:
     assert export(study, tmp_path / "after.csv") == rows
     assert (tmp_path / "before.csv").read_bytes() == (tmp_path / "after.csv").read_bytes()
     assert Coding.objects.by_people().count() == 12
+
+
+def test_imported_codings_are_not_mixed_with_what_was_coded_in_training(tmp_path: Any) -> None:
+    study = made()
+    sample = keyed(study, size=1)
+    assignment = answer(sample, "ana", says("no"))
+    interview = assignment.item.segment.transcript.external_id
+    path = tmp_path / "codings.csv"
+    path.write_text(f"transcript,coder,dimension,code\n{interview},ana,topics,hope\n")
+    import_codings(study, path)
+    kinds = dict(Coding.objects.filter(person=person("ana")).values_list("kind", "pk"))
+    assert set(kinds) == {CodingKind.BLIND, CodingKind.TRAINING}
+    mine = Coding.objects.get(pk=kinds[CodingKind.TRAINING])
+    assert not mine.marks.filter(code__key="hope").exists()
 
 
 def test_a_training_alone_is_no_sample_to_report_from() -> None:
