@@ -16,10 +16,9 @@ import numpy as np
 from codebooks.models import Kind
 from reviews.stats.agreement import (
     LEAST_POSITIVES,
-    LEAST_UNITS,
     Agreement,
     agreement_on_codes,
-    agreement_on_sets,
+    agreement_on_many_sets,
     agreement_on_values,
 )
 from reviews.stats.alpha import (
@@ -39,6 +38,9 @@ from reviews.tables import NOT_KNOWN, Bools, Floats, Ints, Labels, People, Quest
 HUMANS, MACHINE = "humans", "machine-human"
 MACHINE_NAME = "machine"
 """Who the machine is in a pair with a person; no language's word, as codes' keys are none."""
+
+LEAST_IN_GROUP = 20
+"""Segments coded by two in a group of participants below which agreement there tells nothing."""
 
 Domain = tuple[tuple[str, str], ...]
 Coincidences = tuple[tuple[float, ...], ...]
@@ -226,7 +228,7 @@ def agreement_rows(
     """Return the rows of agreement over all, by language, by each of `areas` and by pair.
 
     Where people coded items of the sample, those codings count and no others. Groups with fewer
-    than ten segments to compare have no rows.
+    than twenty segments to compare have no rows.
     """
     people, of = scope(table)
     if not len(people.unit):
@@ -247,7 +249,7 @@ def agreement_rows(
         for area in areas:
             for group, chosen in _parts(area.of_unit, compared.unit):
                 own = compared.rows(chosen)
-                if own.pairable() < LEAST_UNITS:
+                if own.pairable() < LEAST_IN_GROUP:
                     continue
                 domain = ((area.by, area.names[group]),)
                 found = rows_of(table, own, None, weights, seed, replicates, domain)
@@ -432,6 +434,7 @@ def rows_of(
     """
     side = _Side(table, compared, language, weights, seed, replicates, domain, pair)
     codes = side.codes()
+    sets = side.sets() if side.whole else {}
     rows: list[AgreementRow] = []
     for question in table.guide.questions:
         if question.kind == Kind.SCALE:
@@ -440,8 +443,8 @@ def rows_of(
         rows += codes[question.columns]
         if question.kind == Kind.ONE:
             rows.append(side.dimension(question))
-        elif len(question.codes) > 1 and side.whole:
-            rows.append(side.sets(question))
+        elif question.key in sets:
+            rows.append(sets[question.key])
     # In a language without pairs there is nothing to say; over all, the status says it.
     return [row for row in rows if language is None or row.units]
 
@@ -563,25 +566,28 @@ class _Side:
             coincidences=found.counts,
         )
 
-    def sets(self, question: Question) -> AgreementRow:
-        """Return the row of a `many` dimension's whole sets of codes."""
-        labels = self.compared.labels[..., question.columns]
-        ratings = np.where(labels == NOT_KNOWN, np.nan, labels)
-        found = agreement_on_sets(
-            ratings,
-            self.chance(question.key),
-            replicates=self.replicates,
-            clusters=self.clusters,
+    def sets(self) -> dict[str, AgreementRow]:
+        """Return the rows of whole sets of codes, by the keys of their `many` dimensions."""
+        questions = [
+            question
+            for question in self.table.guide.labelled
+            if question.kind == Kind.MANY and len(question.codes) > 1
+        ]
+        ratings = [_known(self.compared.labels[..., question.columns]) for question in questions]
+        found = agreement_on_many_sets(
+            ratings, self.chance("sets"), replicates=self.replicates, clusters=self.clusters
         )
-        seen = (labels != NOT_KNOWN).all(axis=2)
-        return self._row(
-            question,
-            None,
-            found,
-            self._who(seen),
-            design=self._design(set_sums, ratings),
-            jaccard=alpha_sets(ratings, "jaccard") if found.status == "ok" else np.nan,
-        )
+        return {
+            question.key: self._row(
+                question,
+                None,
+                one,
+                self._who(~np.isnan(given).any(axis=2)),
+                design=self._design(set_sums, given),
+                jaccard=alpha_sets(given, "jaccard") if one.status == "ok" else np.nan,
+            )
+            for question, one, given in zip(questions, found, ratings, strict=True)
+        }
 
     def _design(self, sums: Callable[[Floats], UnitSums], ratings: Floats) -> float:
         """Return alpha with the weights of the design, NaN where all units weigh alike."""

@@ -154,14 +154,15 @@ def _limits(
     census = np.isinf(effective)
     n = np.where(census, 0.0, effective)
     known = np.where(np.isnan(p), 0.5, p)
-    shape = (replicates, *p.shape)
-    drawn = rng.beta(n * known + 0.5, n * (1 - known) + 0.5, shape)
     # A label that nobody was asked about can hold anything; one that no unit has holds nothing.
-    drawn = np.where(np.isnan(p) & (weight > 0), rng.random(shape), drawn)
-    drawn = np.where(census, known, drawn)
-    scores = _scores(drawn[..., 1], drawn[..., 0], weight[:, 1], weight[:, 0])
+    prior = np.where(np.isnan(p) & (weight > 0), 1.0, 0.5)
+    a, b = n * known + prior, n * (1 - known) + prior
+    drawn = rng.beta(a[..., None], b[..., None], (*p.shape, replicates))
+    drawn = np.where(census[..., None], known[..., None], drawn)
+    weight = weight[..., None]
+    scores = _scores(drawn[:, 1], drawn[:, 0], weight[:, 1], weight[:, 0])
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    low, high = np.nanquantile(scores, tails, axis=1)
+    low, high = np.quantile(scores, tails, axis=-1)
     return low, high
 
 
@@ -330,7 +331,7 @@ def error_test(
     *,
     weights: Floats | None = None,
     clusters: Whole | None = None,
-    replicates: int = 1999,
+    replicates: int = 999,
     confidence: float = 0.95,
 ) -> ErrorTest:
     """Test whether the share of `error` (0 or 1 a unit) differs between groups.
@@ -401,7 +402,7 @@ def _permuted(
             held = np.bincount(of[inside], minlength=groups)
             wrong = int(e[inside].sum())
             # Which groups the errors fall to when groups are dealt anew.
-            dealt = rng.multivariate_hypergeometric(held, wrong, size=times, method="marginals")
+            dealt = rng.multivariate_hypergeometric(held, wrong, size=times, method="count")
             drawn += dealt - held * mean[one]
         statistic = (drawn**2 / size).sum(axis=1)
     else:

@@ -5,7 +5,7 @@ Binary codes come as `n1` and `m`, units × codes (`alpha.binary_counts` makes t
 weights are one per unit. A number that cannot be had is `nan`, and `status` says why.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,7 @@ from reviews.stats.alpha import (
     alpha,
     binary_sums,
     interval_sums,
+    joined,
     nominal_sums,
     number_sets,
     ordinal_sums,
@@ -176,10 +177,51 @@ def agreement_on_sets(
 ) -> Agreement:
     """Return the agreement on whole sets of codes; percent is the share of pairs of equal sets."""
     sums = set_sums(ratings, distance)
+    interval = _interval(sums, rng, replicates, clusters, weights, confidence)
+    return _on_sets(ratings, sums, interval, distance, weights)
+
+
+def agreement_on_many_sets(
+    ratings: Sequence[Floats],
+    rng: Generator,
+    *,
+    distance: Distance = "masi",
+    replicates: int = 2000,
+    clusters: Whole | None = None,
+    confidence: float = 0.95,
+) -> list[Agreement]:
+    """Return the agreement on the sets of several dimensions, drawn together where they can be."""
+    each = [set_sums(one, distance) for one in ratings]
+    alike: dict[bytes, list[int]] = {}
+    for at, sums in enumerate(each):
+        alike.setdefault(sums.units.tobytes(), []).append(at)
+    found: dict[int, Agreement] = {}
+    for places in alike.values():
+        together = joined([each[at] for at in places])
+        interval = _interval(together, rng, replicates, clusters, None, confidence)
+        for column, at in enumerate(places):
+            one = AlphaInterval(
+                interval.low[[column]],
+                interval.high[[column]],
+                interval.below_667[[column]],
+                interval.below_800[[column]],
+                interval.undefined[[column]],
+                interval.replicates,
+            )
+            found[at] = _on_sets(ratings[at], each[at], one, distance, None)
+    return [found[at] for at in range(len(ratings))]
+
+
+def _on_sets(
+    ratings: Floats,
+    sums: UnitSums,
+    interval: AlphaInterval,
+    distance: Distance,
+    weights: Floats | None,
+) -> Agreement:
     _, sets = number_sets(ratings)
     # Sets are too many for a table, and chance agreement over all of them means little.
     beside: Beside = (_percent(sets), np.nan, np.nan, np.nan, ())
-    interval = _interval(sums, rng, replicates, clusters, weights, confidence)
     # Sets that are all but always empty agree by being empty.
     looked = ~np.isnan(sets[:, sums.units])
     codings = int(looked.sum())

@@ -10,7 +10,7 @@ totals become alpha, so that the estimate, the weighted estimate and the bootstr
 product with different weights.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -194,6 +194,24 @@ def set_sums(ratings: Floats, distance: Distance = "masi") -> UnitSums:
 def ratio_sums(ratings: Floats) -> UnitSums:
     """Return the sums of one ratio variable, with the distances of all pairs of its values."""
     return _distance_sums(ratings, ratio_distances)
+
+
+def joined(parts: Sequence[UnitSums]) -> UnitSums:
+    """Return the sums of several variables of the same units as one, alpha of each in a column.
+
+    Raises ValueError where their pairable units differ.
+    """
+    units = parts[0].units
+    if any(not np.array_equal(part.units, units) for part in parts):
+        raise ValueError("Only variables of the same units are drawn together.")
+    ends = np.cumsum([part.table.shape[1] for part in parts])[:-1]
+
+    def finish(sums: Floats) -> Floats:
+        pieces = np.split(sums, ends, axis=1)
+        return np.hstack([part.alpha(one) for part, one in zip(parts, pieces, strict=True)])
+
+    table = sparse.csr_array(sparse.hstack([sparse.csr_array(part.table) for part in parts]))
+    return UnitSums(units, table, finish)
 
 
 def number_sets(ratings: Floats) -> tuple[Floats, Floats]:
