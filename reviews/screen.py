@@ -195,7 +195,9 @@ def set_keys(membership: Membership, chosen: Any) -> dict[str, str]:
         for action, (usual, _label) in ACTIONS.items()
         if chosen.get(action, usual) != usual
     }
-    used = [code for action, (usual, _label) in ACTIONS.items() if (code := kept.get(action, usual))]
+    used = [
+        code for action, (usual, _label) in ACTIONS.items() if (code := kept.get(action, usual))
+    ]
     if any(code and not PHYSICAL.fullmatch(code) for code in used):
         raise Problem(mark("These keys can’t be read."))
     if any(code.startswith(("Digit", "Numpad", "Tab", "Escape")) for code in kept.values()):

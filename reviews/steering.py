@@ -19,10 +19,12 @@ from django.db import transaction
 from django.db.models import Count, F, Q, Value
 from django.db.models.functions import Length, Replace, Substr
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from codebooks.models import Kind
 from reviews.adjudication import NEAR, Case, Pair, cases, pairs
-from reviews.models import Assignment, Item, Sample
+from reviews.models import Assignment, Item, Sample, SkipReason
+from reviews.reviewing import skip_reason
 from reviews.sampling import (
     Unit,
     base_language,
@@ -273,11 +275,14 @@ def left(sample: Sample) -> list[Left]:
 
 
 def skipped(sample: Sample) -> list[tuple[str, int]]:
-    """Return why coders skipped, the most frequent reasons first, each with how often."""
+    """Return why coders skipped, in words, the most frequent reasons first, and how often each."""
     rows = Assignment.objects.filter(item__sample__in=rounds(sample), coding=None)
     counts = rows.exclude(skipped_because="").order_by().values_list("skipped_because")
-    found = counts.annotate(count=Count("pk"))
-    return sorted(found, key=lambda row: (-row[1], row[0]))[:REASONS]
+    found: Counter[str] = Counter()
+    for because, count in counts.annotate(count=Count("pk")):
+        why, note = skip_reason(because)
+        found[note or capfirst(str(SkipReason(why).label))] += count
+    return sorted(found.items(), key=lambda row: (-row[1], row[0]))[:REASONS]
 
 
 def flags(sample: Sample) -> list[Flag]:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -39,13 +38,13 @@ from reviews.reviewing import (
 )
 from reviews.sampling import current_sample
 from reviews.screen import OFF, keys_of, sections, sentences, set_keys
+from reviews.steering import skipped
 from studies.access import role_of, study_or_404
 from studies.models import Membership, Role, Study
 from studies.problems import Problem
 
 PASSAGE = re.compile(r"(\d{1,9})-(\d{1,9})", re.ASCII)
 PREVIOUS = 8
-REASONS = 20
 
 
 @never_cache
@@ -120,13 +119,6 @@ def review_keys(request: HttpRequest, slug: str) -> JsonResponse:
     return JsonResponse({"keys": kept})
 
 
-def skipped(sample: Sample) -> list[tuple[str, int]]:
-    """Return why coders skipped, the most frequent reasons first, each with how often."""
-    rows = Assignment.objects.filter(item__sample=sample, coding=None).exclude(skipped_because="")
-    counts = rows.order_by().values_list("skipped_because").annotate(count=Count("pk"))
-    return sorted(counts, key=lambda row: (-row[1], row[0]))[:REASONS]
-
-
 def codes(person: User, role: Role | None, sample: Sample) -> bool:
     """Return whether `person` codes: coders do, and whoever is asked by name."""
     return (
@@ -175,7 +167,8 @@ def page(
             "question": as_json(asked, assignment),
             "previous": previous.pk if previous else None,
             "evidenceRequired": study.evidence_required,
-            "keys": {key.action: key.code for key in keys} | ({OFF: "off"} if OFF in chosen else {}),
+            "keys": {key.action: key.code for key in keys}
+            | ({OFF: "off"} if OFF in chosen else {}),
             "usual": {key.action: key.usual for key in keys},
             "texts": sentences(),
             "urls": {

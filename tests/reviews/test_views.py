@@ -1,5 +1,6 @@
 """The review page: for its coder only, blind, and safe against two clicks and the back button."""
 
+import json
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from codebooks.models import Code
 from coding.models import Coding, Evidence, Mark
 from reviews.models import Assignment, Sample
 from reviews.sampling import draw_sample
-from studies.models import Role, Study
+from studies.models import Membership, Role, Study
 from tests.factories import (
     make_coding,
     make_person,
@@ -228,11 +229,14 @@ def test_skipping_asks_for_a_reason() -> None:
     sample = make_sample()
     mara = sign_in("mara")
     first = opened(mara, sample)
-    assert mara.post(first, {"skip": "1", "why": " "}).status_code == 422
-    assert mara.post(first, {"skip": "1", "why": "\x00"}).status_code == 422
-    assert mara.post(first, {"skip": "1", "why": "un\x00readable"}).status_code == 302
-    assert Assignment.objects.get(skipped_because="unreadable").coding is None
-    assert opened(mara, sample) != first
+    for why in (" ", "\x00"):
+        assert mara.post(first, {"skip": "other", "why": why}).status_code == 422
+    assert mara.post(first, {"skip": "other", "why": "un\x00readable"}).status_code == 302
+    assert Assignment.objects.get(skipped_because="other: unreadable").coding is None
+    second = opened(mara, sample)
+    assert second != first
+    assert mara.post(second, {"skip": "language", "why": "not asked for"}).status_code == 302
+    assert Assignment.objects.get(skipped_because="language").coding is None
 
 
 def test_the_end_says_so_and_leads_back_to_ones_answers() -> None:
@@ -262,11 +266,78 @@ def test_a_lead_reads_why_interviews_were_skipped() -> None:
     sample = make_sample()
     mara = sign_in("mara")
     for _ in range(2):
-        mara.post(opened(mara, sample), {"skip": "1", "why": "I know <b>her</b>"})
+        mara.post(opened(mara, sample), {"skip": "other", "why": "I know <b>her</b>"})
     make_person("lead", sample.study, Role.LEAD)
     page = sign_in("lead").get(address(sample)).content.decode()
     assert '<bdi>I know &lt;b&gt;her&lt;/b&gt;</bdi></th><td class="number">2</td>' in page
     assert "I know" not in mara.get(address(sample)).content.decode()
+
+
+def test_a_coders_keys_are_kept_where_they_make_sense() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    keys = reverse("review-keys", args=[sample.study.slug])
+
+    def send(chosen: Any) -> int:
+        return mara.post(keys, json.dumps(chosen), content_type="application/json").status_code
+
+    assert send({"flag": "KeyG", "yes": "KeyY", "characters": "off", "unknown": "KeyQ"}) == 200
+    membership = Membership.objects.get(person__username="mara")
+    assert membership.keys == {"flag": "KeyG", "characters": "off"}
+    page = mara.get(opened(mara, sample))
+    assert page.context["screen"]["keys"]["flag"] == "KeyG"
+    for nonsense in (
+        {"flag": "KeyY"},
+        {"flag": "Digit1"},
+        {"flag": "<b>"},
+        {"flag": 1},
+        ["flag"],
+        "flag",
+    ):
+        assert send(nonsense) == 400
+    assert mara.post(keys, "{", content_type="application/json").status_code == 400
+    membership.refresh_from_db()
+    assert membership.keys == {"flag": "KeyG", "characters": "off"}
+    assert send({}) == 200
+    membership.refresh_from_db()
+    assert membership.keys == {}
+    make_person("stranger", make_study())
+    assert sign_in("stranger").post(keys, "{}", content_type="application/json").status_code == 404
+
+
+def test_no_group_of_codes_has_more_than_its_nine_digits() -> None:
+    study = make_study()
+    make_revision(study, [f"c{number}" for number in range(20)], one=("for", "against"))
+    codes = list(Code.objects.filter(dimension__key="topics").order_by("position"))
+    Code.objects.filter(pk__in=[code.pk for code in codes[3:15]]).update(parent=codes[0])
+    make_segment(TEXT, study, language="ar", turns=TURNS)
+    make_person("mara", study)
+    sample = draw_sample(study, size=1, coders=["mara"], seed=1)
+    mara = sign_in("mara")
+    topics, stance = mara.get(opened(mara, sample)).context["sections"]
+    assert [(group.number, group.name, len(group.codes)) for group in topics.groups] == [
+        (1, "", 8),
+        (2, "C0", 9),
+        (3, "C0", 3),
+    ]
+    assert [[row.key for row in group.codes] for group in stance.groups] == [[1, 2]]
+    assert stance.groups[0].number == 4
+    every = [row.choice.key for group in topics.groups for row in group.codes]
+    assert sorted(every) == sorted(code.key for code in codes)
+
+
+def test_how_sure_a_coder_is_and_what_they_flag_is_kept() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    first = opened(mara, sample)
+    mara.post(first, {**COMPLETE, "confidence": "2", "flagged": "who is this?"})
+    assert Coding.objects.by_people().get().confidence == 2
+    assert Assignment.objects.get(coding__isnull=False).flagged_because == "who is this?"
+    page = mara.get(first).content.decode()
+    assert 'name="confidence" value="2" checked' in page
+    assert 'value="who is this?"' in page
+    assert mara.post(first, {**COMPLETE, "confidence": "9"}).status_code == 302
+    assert Coding.objects.by_people().get().confidence is None
 
 
 def test_without_a_sample_the_page_says_what_to_do() -> None:

@@ -93,7 +93,7 @@ export function sheet(chosen, usual, texts, save) {
       show();
       return;
     }
-    const taken = Object.keys(chosen).find((name) => name !== action && chosen[name] === code);
+    const taken = Object.keys(chosen).find((name) => name !== action && chosen[name] && chosen[name] === code);
     if (taken || /^(?:Digit|Numpad)\d/.test(code)) {
       show();
       said.textContent = taken ? texts.keyTaken : texts.keyOfItsOwn;
@@ -105,7 +105,7 @@ export function sheet(chosen, usual, texts, save) {
   dialog.addEventListener("cancel", (event) => { if (asking) event.preventDefault(); });
   off.addEventListener("change", () => {
     if (off.checked) chosen.characters = "off";
-    else delete chosen.characters;
+    else chosen.characters = "";
     keep();
   });
   document.getElementById("usual-keys").addEventListener("click", () => {
