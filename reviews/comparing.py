@@ -139,8 +139,9 @@ class JudgedRow:
 class Comparison:
     """Everything that is said about two runs or two revisions.
 
-    `segments` are those that both machines decided anything about, `people` those that people coded
-    under both revisions. `sample` is whose weights count.
+    `segments` are those that both machines decided anything about; of `changed_segments` some code
+    applies to one and not to the other (a scale hardly ever stays the same). `people` are those
+    that people coded under both revisions, `sample` is whose weights count.
     """
 
     study: str
@@ -178,7 +179,8 @@ def compare_runs(
     seed: int = SEED,
     replicates: int = REPLICATES,
 ) -> Comparison:
-    """Return how two runs of `study` differ: by default the last two that coded anything.
+    """Return how two runs of `study` differ: by default the last that coded anything and the one
+    before it, of the same revision where there is one.
 
     Replicates may be named, and are not chosen. People judge where both runs have one revision:
     by `sample`, else by the latest of that revision.
@@ -226,13 +228,15 @@ def _two_runs(study: Study, first: Run | int | None, second: Run | int | None) -
             run
             for run in study.runs.filter(replicate=0).order_by("-pk").iterator()
             if run.codings.exists()
-        ][:2]
+        ]
         if len(last) < 2:
             raise Problem(
                 _("“%(study)s” has fewer than two runs that coded anything: code it twice first."),
                 study=study.slug,
             )
-        return last[1], last[0]
+        # With one codebook people can judge both.
+        alike = [run for run in last[1:] if run.revision_id == last[0].revision_id]
+        return (alike or last[1:])[0], last[0]
     if first is None or second is None:
         raise Problem(_("Name two runs, or none: then the last two are compared."))
     found = [run if isinstance(run, Run) else _run(study, run) for run in (first, second)]
@@ -336,7 +340,10 @@ def _two_revisions(
     if first is None and second is None:
         if len(used) < 2:
             raise Problem(
-                _("“%(study)s” was coded under one revision of its codebook: nothing to compare."),
+                _(
+                    "“%(study)s” was coded under fewer than two revisions of its codebook: there "
+                    "is nothing to compare."
+                ),
                 study=study.slug,
             )
         return used[-2], used[-1]
@@ -782,7 +789,7 @@ def _comparison(
     before = earlier.values[:, [pair.first[0] for pair in scales]]
     after = table.machine.values[:, [pair.second[0] for pair in scales]]
     known, valued = (one >= 0) & (other >= 0), ~np.isnan(before) & ~np.isnan(after)
-    moved = ((one != other) & known).any(axis=1) | ((before != after) & valued).any(axis=1)
+    moved = ((one != other) & known).any(axis=1)
     return Comparison(
         study=study.slug,
         name=study.name,
@@ -860,4 +867,5 @@ def plain(value: Any) -> Any:
 def comparable(study: Study) -> list[Run]:
     """Return the runs of `study` that coded anything, the latest first; replicates last."""
     coded = Coding.objects.filter(run__study=study).order_by().values("run").distinct()
-    return list(study.runs.filter(pk__in=coded).order_by("replicate", "-pk"))
+    runs = study.runs.filter(pk__in=coded).select_related("revision")
+    return list(runs.order_by("replicate", "-pk"))

@@ -319,7 +319,7 @@ def stability_line(row: StabilityRow, made: Stability) -> StabilityLine:
         verdict=verdict,
         state=state,
         changed=of_all(row.changed, found.units),
-        percent=share(found.percent),
+        percent=share(found.percent) if found.kind != "scale" else NOTHING,
         units=count(found.units),
         times=count(found.coders),
         sentence=stability_sentence(row),
@@ -432,10 +432,10 @@ def in_short(made: Comparison) -> str:
         return _("No segment was decided by both machines: there is nothing to compare.")
     return (
         ngettext(
-            "The machine decided something otherwise in %(changed)s of %(segments)s segment that "
-            "was coded both times (%(share)s).",
-            "The machine decided something otherwise in %(changed)s of %(segments)s segments that "
-            "were coded both times (%(share)s).",
+            "The machine chose other codes in %(changed)s of %(segments)s segment that was coded "
+            "both times (%(share)s).",
+            "The machine chose other codes in %(changed)s of %(segments)s segments that were coded "
+            "both times (%(share)s).",
             made.segments,
         )
         % gaps
@@ -504,7 +504,7 @@ def comparison_facts(made: Comparison) -> list[Fact]:
     found = [Fact(_("Segments of the study"), count(made.all_segments))]
     if made.people:
         found.append(
-            Fact(_("Segments that people coded under both"), count(made.people)),
+            Fact(_("Coded twice by people"), count(made.people)),
         )
     if made.mapping:
         found.append(Fact(_("Codes that were mapped"), ", ".join(made.mapping)))
@@ -533,7 +533,13 @@ def changes_picture(rows: Sequence[ChangeRow]) -> str:
 def stability_picture(rows: Sequence[StabilityRow]) -> str:
     """Return alpha of a run with itself, code by code, as SVG; "" if there is nothing to see."""
     shown = [
-        Estimate(row.label, row.agreement.estimate, row.agreement.low, row.agreement.high)
+        Estimate(
+            row.label,
+            row.agreement.estimate,
+            row.agreement.low,
+            row.agreement.high,
+            series=_("the model with itself"),
+        )
         for row in rows
         if row.agreement.code and not math.isnan(row.agreement.estimate)
     ]

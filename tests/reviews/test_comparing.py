@@ -203,7 +203,7 @@ def test_what_cannot_be_compared_says_why() -> None:
         compare_runs(study, run.pk, 999)
     with pytest.raises(Problem, match="Name two runs"):
         compare_runs(study, run.pk)
-    with pytest.raises(Problem, match="under one revision"):
+    with pytest.raises(Problem, match="fewer than two revisions"):
         compare_revisions(study)
 
 

@@ -130,7 +130,7 @@ def test_the_api_says_what_the_steps_say(study: Study) -> None:
     assert stable["rows"][0]["code"] == "hope"
     for name, asked, why in (
         ("api_compare", {"first": 1}, "Name two runs"),
-        ("api_drift", {}, "one revision"),
+        ("api_drift", {}, "fewer than two revisions"),
         ("api_stability", {"run": 99999}, "has no run"),
     ):
         answer = client.get(reverse(name, args=[study.slug]), asked)

@@ -101,7 +101,6 @@ class Command(BaseCommand):
                 _("first"),
                 _("second"),
                 _("difference"),
-                _("95 % interval"),
                 _("changed"),
                 "p (Holm)",
             )
@@ -111,7 +110,6 @@ class Command(BaseCommand):
                     line.first,
                     line.second,
                     line.difference,
-                    line.interval,
                     line.changed,
                     line.holm,
                 )
