@@ -8,6 +8,7 @@ from django.db import transaction
 
 from codebooks.exchange import Book, CodeSpec, DimensionSpec, digest, read
 from codebooks.models import Code, Codebook, Dimension, Revision, Wording
+from studies.audit import Action, record
 from studies.models import Study
 from studies.problems import Problem, _
 
@@ -36,6 +37,7 @@ def import_codebook(study: Study, path: str | Path, name: str | None = None) -> 
         if latest and latest.digest == content:
             return latest
         guids = dict(guids_of(latest)) if latest else {}
+        was = latest.digest if latest else ""
         if latest and not is_in_use(latest):
             latest.dimensions.all().delete()
             latest.digest = content
@@ -46,6 +48,14 @@ def import_codebook(study: Study, path: str | Path, name: str | None = None) -> 
                 codebook=codebook, number=latest.number + 1 if latest else 1, digest=content
             )
         fill(revision, book, guids)
+        record(
+            study,
+            None,
+            Action.CODEBOOK_IMPORTED,
+            name,
+            {"revision": latest.number, "digest": was} if latest else None,
+            {"revision": revision.number, "digest": content},
+        )
     return revision
 
 

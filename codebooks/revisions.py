@@ -16,6 +16,7 @@ from codebooks.exchange import (
 )
 from codebooks.exchange.books import CODE_TEXTS, DIMENSION_TEXTS, kind_named
 from codebooks.models import Code, Dimension, Kind, Revision, Wording
+from studies.audit import Action, record
 from studies.models import Study
 from studies.problems import Problem, _
 
@@ -49,7 +50,10 @@ def freeze(revision: Revision) -> Revision:
                 _("“%(revision)s” has no dimensions, so nobody can code with it: import them."),
                 revision=revision,
             )
-        Revision.objects.filter(pk=revision.pk, frozen_at=None).update(frozen_at=timezone.now())
+        frozen = Revision.objects.filter(pk=revision.pk, frozen_at=None)
+        if frozen.update(frozen_at=timezone.now()):
+            study, name = revision.codebook.study, str(revision)
+            record(study, None, Action.CODEBOOK_FROZEN, name, after={"digest": revision.digest})
         revision.refresh_from_db(fields=["frozen_at"])
     return revision
 

@@ -28,6 +28,7 @@ from coding.ledger import KNOWN, on_their_way
 from coding.models import Attempt, Batch, CoderKind, Coding, Evidence, Run, State, Work
 from coding.prices import price
 from coding.prompts import write
+from studies.audit import Action, record
 from studies.models import Segment, Study
 from studies.problems import Problem, _
 
@@ -98,7 +99,7 @@ def start_run(
         client(base_url or None, platform=parameters["service"]).close()
     with transaction.atomic():
         freeze(revision)
-        run, _created = Run.objects.get_or_create(
+        run, created = Run.objects.get_or_create(
             **same,
             prompt_digest=digest,
             replicate=0,
@@ -112,7 +113,7 @@ def start_run(
             )
         if leases.add_work(run):
             run.finished_at = None
-        run.stopped_because = ""
+        stopped, run.stopped_because = run.stopped_because, ""
         if budget is not None:
             run.budget = budget
         if base_url:
@@ -120,6 +121,11 @@ def start_run(
         if service and coder == CoderKind.CLAUDE:
             run.parameters["service"] = service
         run.save(update_fields=["finished_at", "stopped_because", "budget", "parameters"])
+        if created or stopped:
+            action = Action.RUN_STARTED if created else Action.RUN_RESUMED
+            limit = str(run.budget) if run.budget is not None else None
+            after = {"revision": str(revision), "model": model, "budget": limit}
+            record(study, None, action, run.name, {"stopped": stopped} if stopped else None, after)
     return run
 
 
@@ -139,8 +145,10 @@ def amount(given: str) -> Decimal:
 def pause(run: Run) -> None:
     """Have whoever works on `run` stop within seconds, with the answers that are on their way."""
     going = Run.objects.filter(pk=run.pk, finished_at=None).exclude(stopped_because=CANCELED)
-    if not going.update(stopped_because=PAUSED):
-        raise Problem(_("“%(run)s” has ended: there is nothing to pause."), run=run.name)
+    with transaction.atomic():
+        if not going.update(stopped_because=PAUSED):
+            raise Problem(_("“%(run)s” has ended: there is nothing to pause."), run=run.name)
+        record(run.study, None, Action.RUN_PAUSED, run.name)
 
 
 def resume(run: Run) -> None:
@@ -151,12 +159,16 @@ def resume(run: Run) -> None:
         if not work.filter(state__in=leases.OPEN).exists():
             raise Problem(_("Nothing of “%(run)s” is left to do."), run=run.name)
         Run.objects.filter(pk=run.pk).update(stopped_because="", finished_at=None)
+        record(run.study, None, Action.RUN_RESUMED, run.name)
 
 
 def cancel(run: Run) -> None:
     """Bring `run` to its end: what is decided stays, the rest is canceled."""
-    if not Run.objects.filter(pk=run.pk, finished_at=None).update(stopped_because=CANCELED):
-        raise Problem(_("“%(run)s” has ended: there is nothing to cancel."), run=run.name)
+    with transaction.atomic():
+        going = Run.objects.filter(pk=run.pk, finished_at=None)
+        if not going.update(stopped_because=CANCELED):
+            raise Problem(_("“%(run)s” has ended: there is nothing to cancel."), run=run.name)
+        record(run.study, None, Action.RUN_CANCELED, run.name)
     leases.cancel_left(run, CANCELED)
 
 

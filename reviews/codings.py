@@ -21,6 +21,7 @@ from coding.models import CoderKind, Coding, CodingKind, Evidence, Found, Mark, 
 from reviews.judging import Book, Judged, Mistake, Verdict, none_and_some, read_row, settle
 from reviews.rows import Group, Row, read
 from reviews.sampling import current_sample, join_codings, revision_in_use
+from studies.audit import Action, record
 from studies.languages import guess
 from studies.models import Segment, Study, Transcript
 from studies.people import coder_named

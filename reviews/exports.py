@@ -30,6 +30,7 @@ from reviews.models import Assignment, Item, Purpose, Sample
 from reviews.rows import no_formula
 from reviews.sampling import current_sample, revision_in_use
 from reviews.tables import attribute_names
+from studies.audit import Action, record
 from studies.models import Membership, Segment, Study, Transcript
 from studies.problems import Problem, _
 
@@ -238,6 +239,7 @@ def export(
             segments += len(places)
             advance(len(places))
         sink.close()
+    record(study, None, Action.EXPORTED, path.name, after={"rows": rows, "segments": segments})
     return {"rows": rows, "segments": segments}
 
 

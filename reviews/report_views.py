@@ -14,6 +14,7 @@ from reviews.reviewing import must_stay_blind
 from reviews.tables import attribute_names
 from reviews.wording import page
 from studies.access import role_of, study_or_404
+from studies.audit import Action, record
 from studies.models import Study
 from studies.problems import Problem
 
@@ -59,6 +60,7 @@ def report_file(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     except Problem as problem:
         raise Http404(problem.sentence(_)) from problem
     answer = HttpResponse(FILES[name](made), content_type=KINDS[name.rsplit(".", 1)[1]])
+    record(study, request.user, Action.REPORT_MADE, name, after={"by": list(made.by)})
     answer["Content-Disposition"] = f'attachment; filename="{study.slug}-{name}"'
     return answer
 

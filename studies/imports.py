@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from .audit import Action, record
 from .files import Columns, Found, LeftOut, Note, Record, parse
 from .languages import UNDETERMINED, Detected, Detection, normalise
 from .models import LanguageSource, Participant, Segment, Study, Transcript, Unit
@@ -20,6 +21,8 @@ BATCH = 200  # interviews stored at once, unless
 BATCH_CHARACTERS = 2_000_000  # they are long
 MOST_ROWS = 1000  # rows that the report names; all are counted
 MOST_WORDS = 1500  # characters of the participant that the language is told by
+
+CHANGES = ("created", "changed", "updated")  # what an import leaves in the trail
 
 Advance = Callable[[int, int | None], None]  # (interviews done, about how many there are)
 
@@ -126,6 +129,11 @@ def import_transcripts(
                 advance(done, max(done, round(done / share)) if share else None)
     if advance:
         advance(done, done)
+    if changed := {name: getattr(imported, name) for name in CHANGES if getattr(imported, name)}:
+        names = ", ".join(Path(path).name for path in paths)
+        record(
+            study, None, Action.IMPORTED, names, after={**changed, "left_out": imported.left_out}
+        )
     return imported
 
 

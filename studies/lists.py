@@ -129,7 +129,7 @@ def page(study: Study, asked: Asked) -> Page:
     chosen = cut_down(study, asked)
     first = not (asked.after or asked.before)
     # One look finds the first page and, up to a bound, how many there are.
-    most = MOST_COUNTED + 1 if first and asked.hard else rows + 1
+    most = max(MOST_COUNTED if first and asked.hard else 0, rows) + 1
     if asked.text:
         found = matching(
             chosen, asked.text, most, asked.after, asked.before, narrow=asked.narrow_beside_text

@@ -56,7 +56,9 @@ def create_study(slug: str, name: str, *, fictional: bool = False) -> tuple[Stud
     study, created = Study.objects.get_or_create(
         slug=slug, defaults={"name": name, "fictional": fictional}
     )
-    if not created and (study.name, study.fictional) != (name, fictional):
+    if created:
+        record(study, None, Action.STUDY_MADE, study.slug, after={"name": name})
+    elif (study.name, study.fictional) != (name, fictional):
         raise Problem(
             _("There is already a study “%(study)s”, named “%(name)s”: take another short name."),
             study=slug,

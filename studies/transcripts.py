@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
+from .audit import Action, record
 from .languages import normalise
 from .models import LanguageSource, Segment, Study, Transcript, Unit
 from .problems import Problem, _
@@ -25,7 +26,16 @@ def correct_language(transcripts: "QuerySet[Transcript]", language: str) -> int:
             language=language,
         )
     wrong = transcripts.exclude(language=code, language_source=LanguageSource.CORRECTED)
-    return wrong.update(language=code, language_source=LanguageSource.CORRECTED)
+    with transaction.atomic():
+        before = {
+            study: dict(wrong.filter(study=study).values_list("language").annotate(Count("pk")))
+            for study in Study.objects.filter(pk__in=wrong.values("study"))
+        }
+        changed = wrong.update(language=code, language_source=LanguageSource.CORRECTED)
+        for study, languages in before.items():
+            counted = sum(languages.values())
+            record(study, None, Action.LANGUAGE_CORRECTED, "", languages, {code: counted})
+    return changed
 
 
 def speakers(study: Study) -> list[dict[str, Any]]:
@@ -88,6 +98,8 @@ def correct_roles(study: Study, roles: Mapping[str, str]) -> int:
             _cut_anew(study, cut[start : start + BATCH], after)
         study.speaker_roles = after
         study.save(update_fields=["speaker_roles"])
+        if before != after:
+            record(study, None, Action.ROLES_CORRECTED, ", ".join(given), before, after)
     return other
 
 

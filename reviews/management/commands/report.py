@@ -16,6 +16,7 @@ from config.commands import Command as BaseCommand
 from reviews.report_files import write_report
 from reviews.reports import REPLICATES, SEED, Report, as_json, report
 from reviews.wording import AgreementLine, EvidenceLine, PrevalenceLine, page
+from studies.audit import Action, record
 from studies.people import study_named
 from studies.problems import _ as mark
 
@@ -36,8 +37,9 @@ class Command(BaseCommand):
         parser.add_argument("--replicates", type=int, default=REPLICATES)
 
     def work(self, **options: Any) -> dict[str, Any]:
+        study = study_named(options["study"])
         self.made = report(
-            study_named(options["study"]),
+            study,
             by=options["by"].split(","),
             run=options["run"],
             sample=options["sample"],
@@ -48,6 +50,7 @@ class Command(BaseCommand):
         if options["out"]:
             paths = write_report(self.made, Path(options["out"]))
             result["files"] = [str(path) for path in paths]
+            record(study, None, Action.REPORT_MADE, "", after={"by": list(self.made.by)})
         return result
 
     def show(self, result: dict[str, Any], console: Console) -> None:
