@@ -1,4 +1,4 @@
-"""What a person should look at in a run: marks without support, interviews that speak to the machine.
+"""What a person should look at in a run: marks without support, and words to the machine.
 
 Nothing here changes a coding. A mark that nothing supports is kept and counted as such.
 """

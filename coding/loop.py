@@ -400,7 +400,7 @@ class Loop:
         self.arrived = self.arrived[len(answers) :]
         self.ready.extendleft(again)
         for answer in answers:
-            self.judge(answer)
+            self.judge(answer, over=not any(piece is answer.piece for piece in again))
             self.learn_limits(answer)
         self.advance(sum(1 for answer in answers if self.ended(answer, again)))
 
@@ -425,8 +425,9 @@ class Loop:
         """Return whether the segment of `answer` will be asked about again later."""
         return answer.piece.failures < self.pace.most_attempts
 
-    def judge(self, answer: Answer) -> None:
-        """Draw conclusions from how an answer ended for the ones to come."""
+    def judge(self, answer: Answer, *, over: bool) -> None:
+        """Draw conclusions from how an answer ended for the ones to come; `over` says that it is
+        not asked for once more at once."""
         outcome = answer.reply.outcome
         now = time.monotonic()
         if isinstance(outcome, TooLarge) and self.split(answer.piece):
@@ -443,7 +444,7 @@ class Loop:
                     f"{_('The service has not answered for a long time.')} {outcome.reason}"
                 )
         elif isinstance(outcome, Failed):
-            if outcome.wait is None and not self.good:
+            if over and not self.good:
                 self.bad.append(answer.piece.work)
                 if len(self.bad) >= NEVER_ONE_GOOD:
                     self.because = f"{_('The first interviews all failed.')} {outcome.reason}"

@@ -8,6 +8,7 @@ changed: a quotation of what the model was shown is a quotation of the transcrip
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -18,6 +19,12 @@ from coding.coders import CodeGuide, DimensionGuide, Guide, Passage, Turn
 # Raised whenever the words below change in a way that may change answers.
 VERSION = "1"
 CONFIDENCE = {"low": 0.3, "medium": 0.6, "high": 0.9}
+
+# Letters that only look like others, and characters that nobody sees.
+DISGUISED = re.compile(
+    "[\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\uff10-\uff5d"
+    "\u24b6-\u24e9\U0001d400-\U0001d7ff\U000e0000-\U000e0fff]"
+)
 
 INSTRUCTIONS = """\
 You are a careful coder in a qualitative study. You read one interview, or one answer out of an \
@@ -184,7 +191,7 @@ def user_turn(passage: Passage) -> str:
     nonce = unused(passage.text)
     tag = f"interview-{nonce}"
     # Only a text that imitates the numbering makes the true numbers longer.
-    seal = f"-{nonce}" if re.search(r"\[\s*T\s*\d", passage.text, re.IGNORECASE) else ""
+    seal = f"-{nonce}" if imitates_numbers(passage.text) else ""
     turns = spoken(passage)
     inside = [
         number
@@ -208,6 +215,15 @@ def user_turn(passage: Passage) -> str:
             lines.append(f"</answer-{nonce}>")
     lines.append(f"</{tag}>")
     return "\n".join(lines)
+
+
+def imitates_numbers(text: str) -> bool:
+    """Return whether something in `text` looks like the number of a turn, if only to a model:
+    with wide letters, or with characters in between that nobody sees."""
+    if not text.isascii() and DISGUISED.search(text):
+        text = unicodedata.normalize("NFKC", text)
+        text = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    return re.search(r"[\[\u3010\u3014\u27e6]\s*T\s*\d", text, re.IGNORECASE) is not None
 
 
 def spoken(passage: Passage) -> list[Turn]:
