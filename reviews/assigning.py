@@ -79,6 +79,10 @@ SELECT
 FROM {assignment} a JOIN {item} i ON i.id = a.item_id
 WHERE a.person_id = %s AND i.sample_id IN ({{samples}})
 """.format(**TABLES)
+SINCE = """
+SELECT COUNT(*) FROM {assignment} a JOIN {item} i ON i.id = a.item_id
+WHERE a.person_id = %s AND a.answered_at > %s AND i.sample_id IN ({{samples}})
+""".format(**TABLES)
 POOL = """
 SELECT
     (SELECT COUNT(*) FROM {item} i
@@ -462,8 +466,11 @@ def own_progress(
             cache.set(key, (done, of, now), COUNTED)
         return done, of
     done, of, at = known
-    since = Assignment.objects.filter(person=person, answered_at__gt=at, item__sample__in=samples)
-    return done + since.count(), of
+    keys = [sample.pk for sample in samples]
+    moment = connection.ops.adapt_datetimefield_value(at)
+    with connection.cursor() as cursor:
+        cursor.execute(SINCE.format(samples=places(keys)), [person.pk, moment, *keys])
+        return done + int(cursor.fetchone()[0]), of
 
 
 def count_progress(

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Q
 from django.http import Http404
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import get_language
@@ -41,6 +41,7 @@ from reviews.reviewing import (
     Gone,
     Kept,
     Settled,
+    as_data,
     asked_about,
     flag,
     own_answers,
@@ -62,6 +63,21 @@ MOST_KEYS = 50  # assignments in one request
 MOST_SAID = 2_000  # codes in one answer
 MOST_PASSAGES = 200  # for one code
 LARGEST = 2**31 - 1
+# What the steps need of an assignment and around it; the text of the interview is not among it.
+DRAWN = [
+    *("study", "run", "purpose", "continues", "design", "created_at"),
+    *(f"revision__{name}" for name in ("digest", "created_at", "frozen_at")),
+]
+OWN = [
+    *(field.attname for field in Assignment._meta.concrete_fields),
+    *(f"item__{name}" for name in ("segment", "sample", "assisted", "coders_wanted", "taken")),
+    *(f"item__sample__{name}" for name in ("study", "revision", "run", "purpose", "design")),
+    *(f"item__sample__study__{name}" for name in ("slug", "speaker_roles", "evidence_required")),
+    *(f"item__sample__revision__{name}" for name in ("digest", "created_at", "frozen_at")),
+    *(f"item__segment__{name}" for name in ("start", "end")),
+    *(f"item__segment__transcript__{name}" for name in ("external_id", "language", "turns")),
+    "item__segment__transcript__study",
+]
 
 
 @dataclass(frozen=True)
@@ -234,17 +250,16 @@ def desk_of(request: Request, slug: str) -> Desk:
 def own(request: Request, slug: str, pk: int) -> Assignment:
     """Return the assignment if it is this person's, in this study, and they code in it."""
     person = request.user
-    role = Membership.objects.filter(study=OuterRef("item__sample__study"), person=person.pk)
-    found = (
-        Assignment.objects.filter(pk=pk, person=person.pk, item__sample__study__slug=slug)
-        .select_related(
-            "item__sample__study", "item__sample__revision", "item__segment__transcript"
-        )
-        .defer("item__segment__transcript__text")
-        .annotate(role=Subquery(role.values("role")[:1]))
-    )
+    rows = Assignment.objects.filter(pk=pk, person=person.pk, item__sample__study__slug=slug)
+    study = "item__sample__study__memberships__"
+    member = {f"{study}person": person.pk, f"{study}role__in": [Role.CODER, Role.LEAD]}
+    if not person.is_superuser:  # who is a lead everywhere
+        rows = rows.filter(**member)
+    found = rows.select_related(
+        "item__sample__study", "item__sample__revision", "item__segment__transcript"
+    ).only(*OWN)
     row = next(iter(found), None)
-    if row is None or row.role == Role.READER or not (row.role or person.is_superuser):
+    if row is None:
         raise Http404
     assert isinstance(person, User)  # noqa: S101  nobody else has an assignment
     row.person = person
@@ -309,7 +324,12 @@ def next_questions(request: Request, slug: str) -> Response:
     desk = desk_of(request, slug)
     asked = read(NextRequest, request.data)
     have, want = asked["have"], asked["want"]
-    drawn = list(Sample.objects.filter(study=desk.study).order_by("pk").select_related("revision"))
+    drawn = list(
+        Sample.objects.filter(study=desk.study)
+        .order_by("pk")
+        .select_related("revision")
+        .only(*DRAWN)
+    )
     for sample in drawn:
         sample.study = desk.study
     # Whoever is in training trains to its end, before anything that counts.
@@ -616,15 +636,7 @@ def is_whole(value: Any) -> bool:
 
 
 def answers_out(answers: Answers | None) -> dict[str, Any] | None:
-    if answers is None:
-        return None
-    return {
-        "said": [asdict(one) for one in answers.said],
-        "decided": sorted(answers.decided),
-        "left": sorted(answers.left),
-        "note": answers.note,
-        "confidence": answers.confidence,
-    }
+    return None if answers is None else as_data(answers)
 
 
 def question_out(row: Assignment, asked: Question) -> dict[str, Any]:

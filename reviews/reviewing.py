@@ -9,7 +9,7 @@ import math
 import re
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -85,6 +85,7 @@ LONGEST_NOTE = 10_000
 LONGEST_WHY = 1_000
 LONGEST_DRAFT = 200_000  # characters
 LONGEST_WORK = 24 * 60 * 60  # seconds; what is more is a page left open
+ANSWERS = frozenset(Answer.values)
 LONE = re.compile("[\x00\ud800-\udfff]")  # what no database keeps
 
 
@@ -388,10 +389,14 @@ def write_down(
 def as_data(answers: Answers) -> dict[str, Any]:
     """Return `answers` as JSON values."""
     return {
-        **asdict(answers),
-        "said": [asdict(one) for one in answers.said],
+        "said": [
+            {**vars(one), "passages": [list(passage) for passage in one.passages]}
+            for one in answers.said
+        ],
         "decided": sorted(answers.decided),
         "left": sorted(answers.left),
+        "note": answers.note,
+        "confidence": answers.confidence,
     }
 
 
@@ -605,7 +610,7 @@ def _check_said(said: Said, dimension: Dimension, known: Mapping[str, Code]) -> 
             dimension=dimension.label,
             code=said.code,
         )
-    if said.answer not in Answer.values:
+    if said.answer not in ANSWERS:
         raise Problem(
             _("“%(code)s” takes yes, no or unsure as an answer."), code=known[said.code].label
         )
