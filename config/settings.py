@@ -48,7 +48,6 @@ def database(url: str) -> dict[str, Any]:
             "transaction_mode": "IMMEDIATE",
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
-        setting["CONN_MAX_AGE"] = 0
     return setting
 
 
