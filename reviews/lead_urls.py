@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from reviews import adjudication_views, lead_api, lead_views, training_views
+from reviews import adjudication_views, lead_api, lead_views, planning_views, training_views
 
 lead_urls = [
     path("work/", lead_views.work, name="work"),
@@ -10,6 +10,7 @@ lead_urls = [
     path("work/hand-out/", lead_views.hand_out_view, name="hand-out"),
     path("work/mine/", lead_views.own_work, name="own-work"),
     path("draw/", lead_views.draw, name="draw"),
+    path("plan/", planning_views.plan, name="plan"),
     path("disagreements/", adjudication_views.adjudication, name="adjudication"),
     path(
         "disagreements/<int:pk>/<slug:dimension>/",
@@ -33,6 +34,7 @@ lead_api_urls = [
         lead_api.disagreement,
         name="api_case",
     ),
+    path("plan/", planning_views.plan_json, name="api_plan"),
     path("work/", lead_api.work, name="api_work"),
     path("work/hand-over/", lead_api.give, name="api_hand_over"),
     path("work/hand-out/", lead_api.hand_out, name="api_hand_out"),
