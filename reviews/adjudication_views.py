@@ -149,7 +149,9 @@ def adjudicate(
                 dimension=dimension,
                 code=given["code"] or None if about.kind == Kind.ONE else code or None,
                 said="" if "take-back" in request.POST else given["said"],
-                value=number(given["value"]) if given["said"] == Answer.YES else None,
+                value=number(given["value"])
+                if about.kind == Kind.SCALE and given["said"] == Answer.YES
+                else None,
                 why=given["why"],
             )
             return redirect(following(study, sample, asked, item, dimension, code))

@@ -178,7 +178,7 @@ def draw(request: HttpRequest, slug: str) -> HttpResponse:
     attributes = [(name, name) for name in attribute_names(study)]
     strata.choices = [*choices, *attributes]  # type: ignore[attr-defined]
     members = coders_of(study)
-    coders.choices = [(one.name, one.name) for one in members]  # type: ignore[attr-defined]
+    coders.choices = [(one.name, with_reads(one)) for one in members]  # type: ignore[attr-defined]
     problem = ""
     if request.method == "POST" and form.is_valid():
         try:
@@ -287,6 +287,11 @@ def coders_of(study: Study) -> list[Membership]:
     """Return who may be asked: coders and leads, by name."""
     members = study.memberships.filter(role__in=[Role.CODER, Role.LEAD]).select_related("person")
     return sorted(members, key=lambda one: (one.role != Role.CODER, one.name.casefold()))
+
+
+def with_reads(member: Membership) -> str:
+    """Return a name with the languages that its bearer codes in, where it is not every one."""
+    return f"{member.name} ({', '.join(member.reads)})" if member.reads else member.name
 
 
 def described(name: str) -> str:
