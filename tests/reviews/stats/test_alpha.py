@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviews.stats.alpha import (
+    Distance,
     Level,
     alpha_binary,
     alpha_interval,
@@ -13,7 +14,10 @@ from reviews.stats.alpha import (
     alpha_ratio,
     alpha_sets,
     binary_counts,
+    joined,
+    number_sets,
     set_distances,
+    set_sums,
 )
 from reviews.stats.arrays import Floats
 from reviews.stats.coefficients import counts_of, percent_agreement
@@ -212,3 +216,30 @@ def test_a_weight_of_two_counts_a_unit_twice_up_to_the_size_of_the_sample() -> N
     doubled = np.where(np.arange(400) < 100, 2.0, 1.0)
     repeated = np.hstack([some, some[:, :100]])
     assert alpha_nominal(some, doubled) == pytest.approx(alpha_nominal(repeated), abs=1e-3)
+
+
+@given(st.integers(0, 10_000), st.sampled_from(["masi", "jaccard"]))
+def test_alpha_of_sets_equals_the_krippendorff_package_given_the_distances(
+    seed: int, distance: Distance
+) -> None:
+    sets = drawn_sets(seed)
+    names, values = number_sets(sets)
+    apart = set_distances(names, distance)
+
+    def metric(v1: Floats, v2: Floats, **_more: object) -> Floats:
+        return np.asarray(apart[np.asarray(v1, dtype=int), np.asarray(v2, dtype=int)])
+
+    theirs = krippendorff.alpha(reliability_data=values, level_of_measurement=metric)
+    assert alpha_sets(sets, distance) == pytest.approx(theirs, abs=1e-10)
+
+
+def test_sets_drawn_together_have_the_alphas_they_have_alone() -> None:
+    parts = [drawn_sets(seed, units=20) for seed in (1, 2)]
+    open_ = np.isnan(parts[0]).any(axis=2)
+    parts[1] = np.where(open_[..., None], np.nan, np.nan_to_num(parts[1]))
+    each = [set_sums(part) for part in parts]
+    weights = np.random.default_rng(1).integers(0, 3, (7, each[0].units.size))
+    together = joined(each).weighted(weights)
+    assert together == pytest.approx(np.hstack([one.weighted(weights) for one in each]))
+    with pytest.raises(ValueError, match="same units"):
+        joined([each[0], set_sums(drawn_sets(3, units=19))])

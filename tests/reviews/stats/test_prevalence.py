@@ -14,6 +14,7 @@ from reviews.stats.prevalence import (
     Options,
     Prevalence,
     Review,
+    category_bounds,
     category_prevalence,
     code_prevalence,
     response_bounds,
@@ -411,3 +412,68 @@ def test_the_prediction_for_a_domain_nobody_reviewed_is_wide_enough() -> None:
             assert row.status == "model_assisted"
             covered.append(row.low <= truth[area == row.domain].mean() <= row.high)
     assert 0.9 <= np.mean(covered) <= 0.995
+
+
+def test_answers_alike_in_an_interview_count_once() -> None:
+    single = small(11, codes=1, strata=1)
+    y = np.where(np.isnan(single.y), 0.0, single.y)
+    single = replace(single, y=y, inclusion=np.full(120, 0.3))
+    twice = Review(
+        np.repeat(single.machine, 2, axis=0),
+        np.repeat(single.stratum, 2),
+        np.sort(np.r_[2 * single.drawn, 2 * single.drawn + 1]),
+        np.full(240, 0.3),
+        np.repeat(y[np.argsort(single.drawn)], 2, axis=0),
+        clusters=np.repeat(np.arange(120), 2),
+    )
+    [one], [other] = code_prevalence(single), code_prevalence(twice)
+    apart = code_prevalence(replace(twice, clusters=None))[0]
+    assert other.corrected == pytest.approx(one.corrected)
+    assert other.se == pytest.approx(one.se, rel=0.03)
+    assert apart.se < 0.8 * one.se
+    # As wide as of single answers, but for t in place of the normal distribution.
+    assert other.high - other.low == pytest.approx(one.high - one.low, rel=0.05)
+    assert other.human_high - other.human_low > apart.human_high - apart.human_low
+
+
+def test_interviews_of_one_answer_each_leave_the_variance_alone() -> None:
+    review = small(12)
+    plain = code_prevalence(review)
+    clustered = code_prevalence(replace(review, clusters=np.arange(120)))
+    for one, other in zip(plain, clustered, strict=True):
+        assert other.se == pytest.approx(one.se)
+        wider = (other.high - other.low) / (one.high - one.low)
+        assert 1 < wider < 1.03  # t with 119 degrees of freedom, or fewer
+
+
+def test_one_interview_alone_says_next_to_nothing() -> None:
+    review = small(13, codes=1)
+    [found] = code_prevalence(replace(review, clusters=np.zeros(120, int)))
+    assert (found.low, found.high) == (0, 1)
+
+
+def test_no_error_at_all_is_known_from_interviews_and_not_from_answers() -> None:
+    review = crossed((9700, 180, 0), (100, 0, 20))
+    alone = one(review)
+    [clustered] = code_prevalence(replace(review, clusters=np.arange(200) // 10))
+    assert clustered.high - clustered.corrected > 2 * (alone.high - alone.corrected)
+
+
+@given(st.integers(0, 10_000))
+def test_bounds_of_categories_hold_whatever_the_open_answers_are(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    said = rng.integers(0, 3, (200, 1))
+    drawn = np.arange(0, 200, 4)
+    y = rng.integers(0, 3, (50, 1)).astype(float)
+    y[rng.random(50) < 0.2] = np.nan
+    review = Review(said, np.zeros(200, int), drawn, np.full(50, 0.25), y)
+    low, high = category_bounds(review, 3)
+    filled = np.where(np.isnan(y), rng.integers(0, 3, (50, 1)), y)
+    shares = [row.corrected for row in category_prevalence(replace(review, y=filled), 3)]
+    assert (low <= np.array(shares) + 1e-9).all()
+    assert (np.array(shares) <= high + 1e-9).all()
+
+
+def test_too_few_answers_are_never_graded_as_validated() -> None:
+    rows = code_prevalence(crossed((900, 1, 0), (99, 0, 0)))
+    assert (rows[0].status, rows[0].grade) == ("insufficient", "C")

@@ -178,3 +178,25 @@ def test_the_interval_of_a_share_above_a_cut_covers_the_truth(cut: float) -> Non
         [found] = share_above(review, [cut])
         covered += found.low <= (truth > cut).mean() <= found.high
     assert 0.93 <= covered / 250 <= 0.99
+
+
+def test_a_mean_holds_with_others_only_in_wider_limits() -> None:
+    review, _ = trust(300)
+    [alone] = scale_prevalence(review, np.random.default_rng(1))
+    [among] = scale_prevalence(review, np.random.default_rng(1), comparisons=60)
+    assert (alone.low_all, alone.high_all) == (alone.low, alone.high) == (among.low, among.high)
+    assert among.low_all < among.low < among.high < among.high_all
+
+
+def test_answers_of_one_interview_widen_the_mean() -> None:
+    review, _ = trust(300)
+    order = np.argsort(review.y)
+    interview = np.empty(review.y.size, np.int64)
+    interview[order] = np.arange(review.y.size) // 5  # who is alike answers in one interview
+    [apart] = scale_prevalence(review, np.random.default_rng(1))
+    [whole] = scale_prevalence(
+        replace(review, clusters=interview), np.random.default_rng(1)
+    )  # fmt: skip
+    assert whole.corrected == apart.corrected
+    assert whole.se > 1.3 * apart.se
+    assert whole.high - whole.low > 1.3 * (apart.high - apart.low)

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reviews.stats.spans import AlphaU, Continuum, Span, alpha_u, overlap, u_alpha
+from reviews.stats.spans import (
+    AlphaU,
+    Continuum,
+    Span,
+    alpha_u,
+    overlap,
+    shared_length,
+    span_sums,
+    u_alpha,
+)
 
 LENGTH = 60
 
@@ -213,3 +222,20 @@ def test_overlap_is_the_shared_part_of_what_either_marked() -> None:
     assert overlap(first, second) == pytest.approx(5 / (15 + 10 + 10))
     assert overlap(first, []) == 0
     assert np.isnan(overlap([], []))
+
+
+@given(texts, texts)
+def test_a_text_drawn_twice_is_two_texts(first: Continuum, second: Continuum) -> None:
+    sums = span_sums([first, second])
+    drawn = float(sums.weighted(np.array([[2, 1]]))[0, 0])
+    assert drawn == pytest.approx(u_alpha([first, first, second]), nan_ok=True)
+
+
+@given(texts)
+def test_shared_and_whole_length_make_the_overlap(text: Continuum) -> None:
+    first, second = text.coders[:2]
+    both, either = shared_length(first, second)
+    assert overlap(first, second) == pytest.approx(
+        both / either if either else float("nan"), nan_ok=True
+    )
+    assert shared_length(second, first) == (both, either)
