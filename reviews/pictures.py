@@ -6,6 +6,7 @@ not validated is grey. Texts stay texts, so that any script is shaped by the rea
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 INK, ACCENT, GREY, LINE = "#1c1f23", "#0072B2", "#8c9196", "#dcdcd6"
 CROSS = "M-1,-1L1,1M1,-1L-1,1"
 ROW, WIDTH, LABEL = 22, 520, 240
+NAMELESS = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
 
 
 @dataclass(frozen=True)
@@ -163,4 +165,6 @@ def _svg(chart: Any, rows: int, stretch: float = 1.0) -> str:
     chart = chart.properties(width=WIDTH, height=height, background="transparent")
     chart = chart.configure_view(stroke=None).configure(font="Noto Sans, system-ui, sans-serif")
     chart = chart.configure_axis(labelColor=INK, labelFontSize=12, domainColor=LINE)
-    return str(vl_convert.vegalite_to_svg(chart.to_dict()))
+    # The page names the picture as a whole and has its numbers in a table; nameless parts of it
+    # would only be noise to somebody who listens.
+    return NAMELESS.sub("", str(vl_convert.vegalite_to_svg(chart.to_dict())))
