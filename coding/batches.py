@@ -41,7 +41,15 @@ from coding.coders.claude_batches import (
 )
 from coding.doubts import flag
 from coding.leases import Answer, Pace, Piece, Sent
-from coding.loop import BUDGET_SPENT, HEARING, listening, supported
+from coding.loop import (
+    ALL_FAILED,
+    BUDGET_SPENT,
+    CODER_ERROR,
+    HEARING,
+    LONG_SILENCE,
+    listening,
+    supported,
+)
 from coding.models import Attempt, Batch, BatchState, Run, State, Work
 from coding.models import Outcome as Ended
 from coding.prices import price
@@ -513,7 +521,7 @@ class Courier:
         outcome = reply.outcome
         reason = getattr(outcome, "reason", "")
         if isinstance(outcome, Failed) and not outcome.service:
-            outcome = Stopped(f"{_('The first interviews all failed.')} {reason}")
+            outcome = Stopped(f"{ALL_FAILED} {reason}")
         if isinstance(outcome, Stopped) and not self.canceling and reply.raw:
             self.because = self.because or outcome.reason
         return replace(reply, outcome=outcome)
@@ -589,7 +597,7 @@ class Courier:
         self.failures += 1
         if time.monotonic() - self.last_good > self.pace.patience:
             reason = getattr(outcome, "reason", "")
-            self.because = f"{_('The service has not answered for a long time.')} {reason}"
+            self.because = f"{LONG_SILENCE} {reason}"
         return self.pace.wait(self.failures, getattr(outcome, "wait", None) or 0.0)
 
     def well(self) -> None:
@@ -652,5 +660,5 @@ def answer_to(piece: Piece, reply: Reply) -> Answer:
     except Exception as error:
         # An error of ours about one text must not take the batch's other texts with it.
         log.exception("An answer could not be read")
-        reason = f"{_('The coder has an error.')} ({type(error).__name__})"
+        reason = f"{CODER_ERROR} ({type(error).__name__})"
         return Answer(piece, replace(reply, outcome=Failed(reason)))

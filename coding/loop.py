@@ -40,6 +40,10 @@ LINGER = 0.05  # seconds that an answer waits at most for others to be written w
 HEARING = 2.0  # seconds after which a loop hears that its run was stopped elsewhere
 NEVER_ONE_GOOD = 5  # passages that may fail before any succeeded; then something else is wrong
 LONGEST_DRAIN = 60.0  # seconds that a run that is stopped waits for answers on their way
+# Each a whole line: strings inside of f-strings are not collected for translation.
+CODER_ERROR = _("The coder has an error.")
+LONG_SILENCE = _("The service has not answered for a long time.")
+ALL_FAILED = _("The first interviews all failed.")
 # Why a run stops that did what it was told; a person can give it more.
 BUDGET_SPENT = _("The budget is spent: give a higher one to go on.")
 
@@ -229,7 +233,7 @@ class Loop:
         except Exception as error:
             # An error of ours about one text must not take the run's other texts with it.
             log.exception("The coder %s failed", self.coder.name)
-            reason = f"{_('The coder has an error.')} ({type(error).__name__})"
+            reason = f"{CODER_ERROR} ({type(error).__name__})"
             reply = Reply(Failed(reason), maybe_billed=self.coder.remote)
             return [Answer(piece, reply) for piece in job]
 
@@ -440,14 +444,12 @@ class Loop:
                 pause = self.pace.wait(self.failures, outcome.wait or 0.0)
                 self.closed_until = max(self.closed_until, now + pause)
             if now - self.last_good > self.pace.patience:
-                self.because = (
-                    f"{_('The service has not answered for a long time.')} {outcome.reason}"
-                )
+                self.because = f"{LONG_SILENCE} {outcome.reason}"
         elif isinstance(outcome, Failed):
             if over and not self.good:
                 self.bad.append(answer.piece.work)
                 if len(self.bad) >= NEVER_ONE_GOOD:
-                    self.because = f"{_('The first interviews all failed.')} {outcome.reason}"
+                    self.because = f"{ALL_FAILED} {outcome.reason}"
         else:
             self.good += 1
             self.failures = 0

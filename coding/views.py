@@ -11,8 +11,10 @@ from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
+from coding.addressed import SIGNS
 from coding.coders.services import SERVICES, chosen, needs_server, servers
 from coding.costs import costs, estimate, keep
+from coding.doubts import doubts
 from coding.models import CoderKind, Found, Run
 from coding.prices import models
 from coding.runs import CANCELED, amount, findings, progress, start_run
@@ -174,7 +176,41 @@ def shown(run: Run) -> dict[str, object]:
         "evidence": rows,
         "found": Found.labels,
         "problems": problems,
+        **(looked_at(run) if run.coder == CoderKind.CLAUDE else {}),
         **(money_of(run) if stands["requests"] or run.parameters.get("estimate") else {}),
+    }
+
+
+def looked_at(run: Run) -> dict[str, object]:
+    """Return what the page says that a person should look at."""
+    found = doubts(run)
+    marks, spoken = found["marks"], found["addressed"]
+    return {
+        "unsupported": ngettext(
+            "%(count)s mark of %(total)s has no support in the participant’s words: its quotation "
+            "was not found there, or there is none.",
+            "%(count)s marks of %(total)s have no support in the participant’s words: their "
+            "quotations were not found there, or there are none.",
+            marks["unsupported"],
+        )
+        % {"count": count(marks["unsupported"]), "total": count(marks["total"])}
+        if marks["unsupported"]
+        else "",
+        "addressed": {
+            "sentence": ngettext(
+                "In %(count)s segment somebody may be speaking to the machine.",
+                "In %(count)s segments somebody may be speaking to the machine.",
+                spoken["segments"],
+            )
+            % {"count": count(spoken["segments"])},
+            "rows": [
+                {**row, "signs": [gettext(SIGNS[sign]) for sign in row["signs"]]}
+                for row in spoken["rows"]
+            ],
+            "more": spoken["segments"] - len(spoken["rows"]),
+        }
+        if spoken["segments"]
+        else None,
     }
 
 

@@ -56,6 +56,17 @@ ACCOUNT_SIGNS = ("spend_limit", "on_hold", "billing", "cmek", "parent_organizati
 FORM_SIGNS = ("output_config", "output_format", "structured output", "json_schema")
 REQUEST_NAMES = ("request-id", "x-amzn-requestid", "apim-request-id", "x-goog-request-id")
 
+# Each a whole line: strings inside of f-strings are not collected for translation.
+NO_KEY = _("The key could not be loaded.")
+UNKNOWN_KEY = _("The service does not know the key.")
+NOT_ALLOWED = _("The key may not use this service or model.")
+NO_MONEY = _("The account has reached a limit of money or is on hold: see its billing page.")
+UNKNOWN_MODEL = _("The service does not know this model or address.")
+TOO_LARGE = _("The codebook is too large for one request: use fewer codes in a run.")
+NOT_AGAIN = _("The service asks not to be asked again.")
+BUSY = _("The service is busy or has an error.")
+REFUSED = _("The model refused.")
+BROKEN = _("The connection broke.")
 CUT_OFF = _("The answer was longer than its room.")
 NOT_ACCEPTED = _("The service did not accept the request.")
 BAD_HEADER = _("The key holds a character that can’t stand in a header, such as a line’s end.")
@@ -250,7 +261,7 @@ class ClaudeCoder:
                 raise
             if getattr(error, "retryable", False):  # a token that could not be renewed just now
                 return Reply(Failed(_("The connection broke."), 0.0, service=True))
-            return Reply(Stopped(f"{_('The key could not be loaded.')} ({error})"))
+            return Reply(Stopped(f"{NO_KEY} ({error})"))
         return replace(self.read(bytes(body), request_id), allowed=told(response.headers))
 
     def turned_away(self, error: "APIStatusError", carried: Mapping[str, Any]) -> Outcome:
@@ -295,7 +306,7 @@ class ClaudeCoder:
         if stop == "refusal":
             details = message.get("stop_details")
             category = details.get("category") if isinstance(details, dict) else None
-            return Refused(f"{_('The model refused.')}{f' ({category})' if category else ''}")
+            return Refused(f"{REFUSED}{f' ({category})' if category else ''}")
         if stop == "max_tokens":
             return Failed(CUT_OFF, 0.0, cut=True)
         if stop == "model_context_window_exceeded":
@@ -377,25 +388,19 @@ def refusal(error: "APIStatusError", platform: str = ANTHROPIC) -> Outcome:
     if status == 401:
         if platform == ANTHROPIC:
             return Stopped(_("The service does not know the key: check ANTHROPIC_API_KEY."))
-        return Stopped(f"{_('The service does not know the key.')} ({KEYS[platform]})")
+        return Stopped(f"{UNKNOWN_KEY} ({KEYS[platform]})")
     if status == 402 or any(sign in code for sign in ACCOUNT_SIGNS):
-        return Stopped(
-            f"{_('The account has reached a limit of money or is on hold: see its billing page.')} "
-            f"({sentence})"
-        )
+        return Stopped(f"{NO_MONEY} ({sentence})")
     if status == 403:
-        return Stopped(f"{_('The key may not use this service or model.')} ({sentence})")
+        return Stopped(f"{NOT_ALLOWED} ({sentence})")
     if status == 404:
-        return Stopped(f"{_('The service does not know this model or address.')} ({sentence})")
+        return Stopped(f"{UNKNOWN_MODEL} ({sentence})")
     if status == 400 and "grammar" in said.lower():
-        return TooLarge(
-            f"{_('The codebook is too large for one request: use fewer codes in a run.')} "
-            f"({sentence})"
-        )
+        return TooLarge(f"{TOO_LARGE} ({sentence})")
     if headers.get("x-should-retry") == "false" and status == 429:
-        return Stopped(f"{_('The service asks not to be asked again.')} ({sentence})")
+        return Stopped(f"{NOT_AGAIN} ({sentence})")
     if status in (408, 409, 429) or status >= 500:
-        reason = f"{_('The service is busy or has an error.')} ({status})"
+        reason = f"{BUSY} ({status})"
         return Failed(reason, retry_after(headers), service=True)
     return Failed(f"{NOT_ACCEPTED} ({status}: {sentence})")
 

