@@ -82,6 +82,7 @@ def compare_labels(
         effective = n
         exact, mid = mcnemar(only_first, only_second)
     else:
+        clusters = np.unique(clusters, return_inverse=True)[1]
         moves = [
             by_cluster((other[:, code].astype(np.int64) - one[:, code])[mine], clusters[mine])
             for code, mine in enumerate(known.T)
@@ -240,10 +241,14 @@ def compare_values(
 
 
 def by_cluster(values: Ints, clusters: Whole) -> tuple[Ints, Ints]:
-    """Return the sum of whole numbers in each cluster, and how many there are."""
-    names, place = np.unique(clusters, return_inverse=True)
-    sums = np.rint(np.bincount(place, values, names.size)).astype(np.int64)
-    return sums, np.bincount(place, minlength=names.size).astype(np.int64)
+    """Return the sum of whole numbers in each cluster that has any, and how many it has.
+
+    Clusters are whole numbers from 0, as `np.unique` numbers them.
+    """
+    sizes = np.bincount(clusters).astype(np.int64)
+    sums = np.rint(np.bincount(clusters, values)).astype(np.int64)
+    there = sizes > 0
+    return sums[there], sizes[there]
 
 
 def effective_units(moves: Ints, sizes: Ints, changed: int) -> float:

@@ -133,7 +133,7 @@ def _test(right: Floats, clusters: Whole | None) -> tuple[float, float]:
     seen = ~np.isnan(right[0])
     moves = (right[1] - right[0])[seen].astype(np.int64)
     if clusters is not None:
-        moves, _sizes = by_cluster(moves, clusters[seen])
+        moves, _sizes = by_cluster(moves, np.unique(clusters[seen], return_inverse=True)[1])
     return sign_test(moves)
 
 

@@ -254,8 +254,8 @@ def test_codes_meet_by_key_and_a_mapping_joins_renamed_split_and_merged_ones() -
 
 def test_scales_whose_ends_moved_are_not_compared() -> None:
     study = make_study()
-    guides = [load_guide(make_revision(study, scale=ends)) for ends in ((0, 10), (0, 100))]
-    pairs, left = matched(*guides)
+    first, second = (load_guide(make_revision(study, scale=ends)) for ends in ((0, 10), (0, 100)))
+    pairs, left = matched(first, second)
     assert [pair.code for pair in pairs] == ["hope", "worry"]
     assert [(one.code, one.why) for one in left] == [("trust", "ends")]
 

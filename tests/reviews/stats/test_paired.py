@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from reviews.stats.arrays import Ints
 from reviews.stats.paired import (
     compare_labels,
     compare_values,
@@ -22,8 +23,8 @@ from reviews.stats.paired import (
 FEW = st.integers(0, 30)
 
 
-def ones(*counts: int) -> list[np.ndarray]:
-    return [np.array([count]) for count in counts]
+def four(a: int, b: int, c: int, d: int) -> tuple[Ints, Ints, Ints, Ints]:
+    return np.array([a]), np.array([b]), np.array([c]), np.array([d])
 
 
 def wilson(p: float, n: int, z: float) -> tuple[float, float]:
@@ -37,7 +38,7 @@ def by_hand(a: int, b: int, c: int, d: int) -> tuple[float, float]:
     z, n = stats.norm.ppf(0.975), a + b + c + d
     p1, p2 = (a + b) / n, (a + c) / n
     margins = (a + b) * (c + d) * (a + c) * (b + d)
-    above = a * d - b * c
+    above: float = a * d - b * c
     if above > 0:
         above = max(above - n / 2, 0)
     phi = above / sqrt(margins) if margins else 0.0
@@ -58,7 +59,7 @@ def by_hand(a: int, b: int, c: int, d: int) -> tuple[float, float]:
 def test_newcombes_interval_is_that_of_published_cases(
     counts: tuple[int, int, int, int], low: float, high: float
 ) -> None:
-    found = newcombe(*ones(*counts))
+    found = newcombe(*four(*counts))
     digits = 4 if sum(counts) > 100 else 3
     assert round(float(found[0][0]), digits) == low
     assert round(float(found[1][0]), digits) == high
@@ -68,18 +69,18 @@ def test_newcombes_interval_is_that_of_published_cases(
 def test_newcombes_interval_is_that_of_the_formula_by_hand(a: int, b: int, c: int, d: int) -> None:
     if not a + b + c + d:
         return
-    low, high = (float(end[0]) for end in newcombe(*ones(a, b, c, d)))
+    low, high = (float(end[0]) for end in newcombe(*four(a, b, c, d)))
     expected = by_hand(a, b, c, d)
     assert low == pytest.approx(max(expected[0], -1), abs=1e-9)
     assert high == pytest.approx(min(expected[1], 1), abs=1e-9)
     estimate = (b - c) / (a + b + c + d)
     assert low - 1e-12 <= estimate <= high + 1e-12
-    turned = newcombe(*ones(a, c, b, d))
+    turned = newcombe(*four(a, c, b, d))
     assert float(turned[0][0]) == pytest.approx(-high, abs=1e-9)
 
 
 def test_newcombes_interval_has_a_width_where_nothing_changed() -> None:
-    low, high = newcombe(*ones(40, 0, 0, 60))
+    low, high = newcombe(*four(40, 0, 0, 60))
     assert low[0] < 0 < high[0]
 
 
@@ -89,13 +90,13 @@ def test_newcombes_interval_has_a_width_where_nothing_changed() -> None:
 )
 def test_mcnemar_is_that_of_published_cases(b: int, c: int, exact: float, mid: float) -> None:
     # Fagerland, Lydersen and Laake (2013), BMC Medical Research Methodology 13:91, Table 4.
-    found = mcnemar(*ones(b, c))
+    found = mcnemar(np.array([b]), np.array([c]))
     assert [round(float(p[0]), 4) for p in found] == [exact, mid]
 
 
 @given(FEW, FEW)
 def test_mcnemar_is_a_binomial_test_of_what_changed(b: int, c: int) -> None:
-    exact, mid = (float(p[0]) for p in mcnemar(*ones(b, c)))
+    exact, mid = (float(p[0]) for p in mcnemar(np.array([b]), np.array([c])))
     if not b + c:
         assert exact == mid == 1
         return
@@ -144,7 +145,7 @@ def test_labels_are_compared_where_both_are_known() -> None:
     assert found.changed.tolist() == [2, 1]
     assert found.first.tolist() == [0.5, 0]
     assert found.difference.tolist() == pytest.approx([0, 1 / 3])
-    low, high = newcombe(*ones(0, 1, 0, 2))
+    low, high = newcombe(*four(0, 1, 0, 2))
     assert (found.low[1], found.high[1]) == (low[0], high[0])
 
 

@@ -167,7 +167,7 @@ def test_contributions_add_up_to_nothing_and_give_the_variance_of_the_estimate()
     [row] = code_prevalence(review)
     assert np.sqrt(((1 - pi) * parts[0] ** 2).sum()) == pytest.approx(row.se, rel=0.02)
     assert correlation(parts[0], parts[0], pi) == pytest.approx(1)
-    assert 0 < correlation(*parts, pi) < 1
+    assert 0 < correlation(parts[0], parts[1], pi) < 1
     assert correlation(parts[0], np.zeros(500), pi) == 0
     assert correlation(parts[0], parts[0], np.ones(500)) == pytest.approx(1)
 
