@@ -13,7 +13,7 @@ from reviews.models import Sample
 from reviews.sampling import frame_digest, load_frame, load_machine, stratify
 from reviews.stats.arrays import Bools, Floats, Ints, ratio, totals
 from reviews.stats.cells import answered_inclusion
-from reviews.stats.comparators import dsl, hot, ppi
+from reviews.stats.comparators import dsl, hot, ppi, pseudo_outcomes
 from reviews.stats.prevalence import (
     Options,
     Prevalence,
@@ -192,6 +192,40 @@ def prevalence_rows(
         by_hand = _ByHand(table, areas)
         rows = [by_hand.beside(row) for row in rows]
     return rows
+
+
+def pseudo_outcomes_of(
+    table: Table, strata: Strata, seed: int
+) -> tuple[list[tuple[str, str]], Floats]:
+    """Return the codes (dimension, code) and the DSL pseudo-outcome of each, units × codes.
+
+    Their means are the doubly robust estimates of the rows, where those are given.
+    """
+    estimate = _Estimate(table, strata, seed, 1)
+    names: list[tuple[str, str]] = []
+    parts = []
+    for question in table.guide.labelled:
+        width = len(question.codes)
+        names += [(question.key, code.key) for code in question.codes]
+        if question.kind == Kind.ONE:
+            parts.append(estimate.categories[question.key][:, :width])
+        else:
+            parts.append(estimate.labels[:, question.first : question.first + width])
+    y = np.hstack(parts) if parts else np.zeros((len(estimate.drawn), 0))
+    answered = ~np.isnan(y)
+    stratum = strata.of_unit[estimate.drawn][:, None]
+    cell = np.broadcast_to(stratum, answered.shape).astype(np.int64)
+    pi = answered_inclusion(cell, estimate.inclusion, answered)
+    rng = np.random.default_rng([seed, zlib.crc32(b"folds")])
+    psi = pseudo_outcomes(
+        y,
+        np.where(answered, pi, 1.0),
+        estimate.drawn,
+        estimate.features,
+        rng,
+        clusters=table.units.clusters,
+    )
+    return names, psi
 
 
 class _ByHand:

@@ -1,5 +1,6 @@
 """Pages of what came out: agreement, prevalence, and the report with its files."""
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from reviews.report_files import FILES
 from reviews.reports import Report, report
 from reviews.reviewing import must_stay_blind
 from reviews.tables import attribute_names
+from reviews.weights import write_weights
 from reviews.wording import page
 from studies.access import role_of, study_or_404
 from studies.audit import Action, record
@@ -21,6 +23,8 @@ from studies.problems import Problem
 MOST_FIGURES = 600
 """Figures by language or attribute above which a page shows one code at a time."""
 
+# The file that is no picture of the report, but what it can be computed from.
+WEIGHTS = "weights.zip"
 KINDS = {
     "html": "text/html; charset=utf-8",
     "json": "application/json",
@@ -51,10 +55,12 @@ def report_html(request: HttpRequest, slug: str) -> HttpResponse:
 def report_file(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """One file of the report."""
     study = study_or_404(request.user, slug)
-    if name not in FILES:
+    if name not in (*FILES, WEIGHTS):
         raise Http404(_("The report has no such file."))
     if blind := _must_stay_blind(request, study):
         return blind
+    if name == WEIGHTS:
+        return _weights(study)
     try:
         made = report(study, by=_asked(request))
     except Problem as problem:
@@ -62,6 +68,17 @@ def report_file(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     answer = HttpResponse(FILES[name](made), content_type=KINDS[name.rsplit(".", 1)[1]])
     record(study, request.user, Action.REPORT_MADE, name, after={"by": list(made.by)})
     answer["Content-Disposition"] = f'attachment; filename="{study.slug}-{name}"'
+    return answer
+
+
+def _weights(study: Study) -> HttpResponse:
+    file = io.BytesIO()
+    try:
+        write_weights(study, file)
+    except Problem as problem:
+        raise Http404(problem.sentence(_)) from problem
+    answer = HttpResponse(file.getvalue(), content_type="application/zip")
+    answer["Content-Disposition"] = f'attachment; filename="{study.slug}-{WEIGHTS}"'
     return answer
 
 
