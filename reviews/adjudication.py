@@ -19,14 +19,15 @@ from django.utils import timezone
 from codebooks.models import Code, Dimension, Kind
 from coding.models import Answer, Coding
 from reviews.agreement import AgreementRow, between_people, design_weights, rows_of, scope
-from reviews.models import Assignment, Item, Purpose, Ruling, Sample
+from reviews.models import Item, Purpose, Ruling, Sample
 from reviews.questions import Range, Turn, codes_of
+from reviews.reviewing import waits
 from reviews.sampling import rounds
 from reviews.stats.arrays import Bools
 from reviews.stats.settling import interval_gain, nominal_gain
 from reviews.tables import NOT_KNOWN, Decisions, People, Question, Table, load_reviewed
 from studies.audit import Action, record
-from studies.models import Event, Study
+from studies.models import Event
 from studies.problems import Problem, _
 from studies.turns import with_roles
 
@@ -115,18 +116,6 @@ class Pair:
     second: str
     met: int
     differ: int
-
-
-def waits(person: Any, study: Study) -> bool:
-    """Return whether `person` has still to code blind in any review of `study`."""
-    return Assignment.objects.filter(
-        person=person.pk,
-        coding=None,
-        skipped_because="",
-        returned_at=None,
-        item__sample__study=study,
-        item__sample__purpose=Purpose.REVIEW,
-    ).exists()
 
 
 def cases(sample: Sample, table: Table | None = None) -> list[Case]:

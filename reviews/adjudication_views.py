@@ -31,10 +31,10 @@ from reviews.adjudication import (
     opinions,
     rule,
     verdict,
-    waits,
 )
 from reviews.models import Item, Purpose, Ruling, Sample
 from reviews.questions import Asked, Choice, Words, codes_of, worded
+from reviews.reviewing import waits
 from reviews.sampling import current_sample, rounds
 from reviews.screen import HUES, initials, keys_of
 from studies.access import role_of, study_or_404

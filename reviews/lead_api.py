@@ -26,10 +26,10 @@ from reviews.adjudication import (
     opinions,
     rule,
     verdict,
-    waits,
 )
 from reviews.models import Item, Purpose, Sample
 from reviews.questions import codes_of
+from reviews.reviewing import waits
 from reviews.sampling import current_sample, rounds, vacant
 from reviews.steering import (
     differences,

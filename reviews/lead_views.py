@@ -14,9 +14,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from codebooks.models import Kind
-from reviews.adjudication import Pair, waits
+from reviews.adjudication import Pair
 from reviews.models import Sample
 from reviews.questions import Words, worded
+from reviews.reviewing import waits
 from reviews.sampling import (
     continue_sample,
     current_sample,

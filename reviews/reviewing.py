@@ -23,11 +23,13 @@ from reviews.assigning import (
     PAGE,
     can_lock,
     hand_out,
+    in_training,
     in_turn,
     is_pool,
     open_assignments,
     recount,
     with_seat,
+    working_samples,
 )
 from reviews.models import Assignment, Item, Purpose, Sample, SkipReason, Submission, SubmissionKind
 from reviews.questions import (
@@ -48,7 +50,7 @@ from reviews.questions import (
     spoken,
     worded,
 )
-from reviews.sampling import current_sample
+from reviews.sampling import current_sample, rounds
 from reviews.training import let_go
 from studies import audit
 from studies.access import role_of
@@ -146,6 +148,13 @@ def next_question(sample: Sample, person: User, language: str = "en") -> Questio
 def next_assignment(sample: Sample, person: User) -> Assignment | None:
     """Return what `person` is asked next, taken from the pool if need be; None at the end."""
     keys = hand_out([sample], person, hold=PAGE)
+    return asked_about(keys)[0] if keys else None
+
+
+def next_in(study: Study, person: User) -> Assignment | None:
+    """Return what `person` is asked next in `study`: in training first, then in any round."""
+    drawn = list(study.samples.order_by("pk"))
+    keys = in_training(drawn, person, 1) or hand_out(working_samples(drawn), person, hold=PAGE)
     return asked_about(keys)[0] if keys else None
 
 
@@ -515,13 +524,25 @@ def storable(value: Any) -> Any:
 
 
 def must_stay_blind(person: Any, study: Study) -> bool:
-    """Return whether `person` codes in `study` or has still to answer in its current sample."""
+    """Return whether `person` codes in `study` or has still to answer in a round of its sample."""
     if role_of(person, study) == Role.CODER:
         return True
-    waiting = Assignment.objects.filter(
-        person=person.pk, coding=None, skipped_because="", returned_at=None
+    return waits(person, study)
+
+
+def waits(person: Any, study: Study) -> bool:
+    """Return whether `person` has still to answer in a round of the current sample of `study`."""
+    sample = current_sample(study)
+    return (
+        sample is not None
+        and Assignment.objects.filter(
+            person=person.pk,
+            coding=None,
+            skipped_because="",
+            returned_at=None,
+            item__sample__in=rounds(sample),
+        ).exists()
     )
-    return waiting.filter(item__sample=current_sample(study)).exists()
 
 
 def progress(sample: Sample) -> Progress:

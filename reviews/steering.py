@@ -16,7 +16,7 @@ from statistics import median
 import numpy as np
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Count, F, Q, Value
+from django.db.models import Count, F, Max, Q, Value
 from django.db.models.functions import Length, Replace, Substr
 from django.utils import timezone
 from django.utils.text import capfirst
@@ -193,14 +193,9 @@ def workers(sample: Sample) -> list[Worker]:
             skipped=Count("pk", filter=Q(coding=None) & ~Q(skipped_because="")),
             open=Count("pk", filter=Q(answered_at=None, returned_at=None)),
             flagged=Count("pk", filter=~Q(flagged_because="")),
+            last=Max("answered_at"),
         )
     )
-    last: dict[int, datetime] = {}
-    for person, at in Assignment.objects.filter(
-        item__sample__in=samples, answered_at__isnull=False
-    ).values_list("person_id", "answered_at"):
-        if at is not None and (person not in last or at > last[person]):
-            last[person] = at
     paces = _paces(samples)
     names = dict(study.memberships.values_list("person_id", "name"))
     reads = reading(study)
@@ -214,10 +209,10 @@ def workers(sample: Sample) -> list[Worker]:
             skipped=skipped,
             open=open_,
             flagged=flagged,
-            last=last.get(person),
+            last=last,
             pace=paces.get(person, Pace(0, None, 0)),
         )
-        for person, username, asked, answered, skipped, open_, flagged in rows
+        for person, username, asked, answered, skipped, open_, flagged, last in rows
     ]
     return sorted(found, key=lambda worker: (worker.name.casefold(), worker.person))
 

@@ -30,10 +30,11 @@ from reviews.reviewing import (
     answer,
     assignment_of,
     flag,
-    next_assignment,
+    next_in,
     progress,
     question,
     skip,
+    waits,
     worded,
 )
 from reviews.sampling import current_sample
@@ -56,10 +57,10 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
     person = request.user
     assert isinstance(person, User)  # noqa: S101  LoginRequiredMiddleware lets nobody else in
     role = role_of(person, study)
-    if sample and codes(person, role, sample):
-        if assignment := next_assignment(sample, person):
+    if codes(person, role, study):
+        if assignment := next_in(study, person):
             return redirect("review-item", slug, assignment.pk)
-        if role == Role.CODER:
+        if role == Role.CODER and sample:
             context = {"study": study, "role": role, "earlier": earlier(sample, person)}
             return render(request, "reviews/review_done.html", context)
     context = {
@@ -119,12 +120,9 @@ def review_keys(request: HttpRequest, slug: str) -> JsonResponse:
     return JsonResponse({"keys": kept})
 
 
-def codes(person: User, role: Role | None, sample: Sample) -> bool:
+def codes(person: User, role: Role | None, study: Study) -> bool:
     """Return whether `person` codes: coders do, and whoever is asked by name."""
-    return (
-        role == Role.CODER
-        or Assignment.objects.filter(person=person, item__sample=sample, answered_at=None).exists()
-    )
+    return role == Role.CODER or waits(person, study)
 
 
 def earlier(sample: Sample, person: User) -> list[Assignment]:

@@ -16,10 +16,10 @@ from reviews.adjudication import (
     pairs,
     rule,
     verdict,
-    waits,
 )
 from reviews.agreement import agreement_rows
 from reviews.models import Assignment, Item, Ruling, Sample
+from reviews.reviewing import waits
 from reviews.sampling import continue_sample, draw_sample
 from reviews.tables import load_reviewed, load_table
 from studies.models import Event, Role, Segment, Study

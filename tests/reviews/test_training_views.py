@@ -3,12 +3,14 @@
 import pytest
 from django.urls import reverse
 
-from reviews.models import Ruling
+from reviews.models import Assignment, Ruling
+from reviews.reviewing import must_stay_blind, submit
+from reviews.sampling import continue_sample, draw_sample
 from reviews.training import draw_training, key_of, trainings, without_key
 from studies.models import Role
 from tests.factories import make_person
 from tests.reviews.test_adjudication_views import sign_in
-from tests.reviews.test_training import answer, keyed, made, says
+from tests.reviews.test_training import answer, keyed, lead, made, says
 
 pytestmark = pytest.mark.django_db
 
@@ -117,3 +119,37 @@ def test_programs_make_trainings_and_read_results() -> None:
     assert told["coders"][0]["share"] is None
     wrong = lea.post(address, {"coders": ["ana"], "size": 99}, content_type="application/json")
     assert wrong.status_code == 400
+
+
+def test_the_review_page_leads_a_trainee_to_the_training_first() -> None:
+    study = made(12)
+    sample = keyed(study, size=2, window=2)
+    review = draw_sample(study, size=4, coders=["ana"], seed=1)
+    ana = sign_in("ana")
+    for _interview in range(2):
+        where = ana.get(reverse("review", args=[study.slug])).headers["Location"]
+        assignment = Assignment.objects.get(pk=int(where.rstrip("/").rsplit("/", 1)[1]))
+        assert assignment.item.sample == sample
+        submit(assignment, says())
+    where = ana.get(reverse("review", args=[study.slug])).headers["Location"]
+    assignment = Assignment.objects.get(pk=int(where.rstrip("/").rsplit("/", 1)[1]))
+    assert assignment.item.sample == review
+
+
+def test_a_training_comes_before_any_sample() -> None:
+    study = made(6)
+    keyed(study, size=2)
+    answer_ = sign_in("ana").get(reverse("review", args=[study.slug]))
+    assert answer_.status_code == 302
+
+
+def test_what_is_left_of_an_earlier_round_is_asked_first_and_keeps_its_coder_blind() -> None:
+    study = made(12)
+    first = draw_sample(study, size=4, coders=["ana", "lea"], seed=1)
+    continue_sample(first, size=4, coders=["ana"], seed=2)
+    where = sign_in("ana").get(reverse("review", args=[study.slug])).headers["Location"]
+    assignment = Assignment.objects.get(pk=int(where.rstrip("/").rsplit("/", 1)[1]))
+    assert assignment.item.sample == first
+    assert must_stay_blind(lead(), study)
+    Assignment.objects.filter(person=lead()).update(skipped_because="unreadable")
+    assert not must_stay_blind(lead(), study)
