@@ -76,8 +76,11 @@ def estimate_sentences(made: Mapping[str, Any], *, batch: bool = False) -> list[
         if made["counted_by"] == "count_tokens"
         else gettext("tokens guessed from the length of the texts"),
     }
+    nothing = gettext("Nothing is left to send to %(model)s.") % words
     said = [
-        gettext(
+        nothing
+        if not made["segments"]
+        else gettext(
             "Coding %(segments)s segments with %(model)s in batches would cost about %(usd)s USD "
             "(prices of %(prices_of)s; %(counted)s)."
         )
