@@ -76,22 +76,24 @@ def estimate_sentences(made: Mapping[str, Any], *, batch: bool = False) -> list[
         if made["counted_by"] == "count_tokens"
         else gettext("tokens guessed from the length of the texts"),
     }
-    nothing = gettext("Nothing is left to send to %(model)s.") % words
-    said = [
-        nothing
-        if not made["segments"]
-        else gettext(
-            "Coding %(segments)s segments with %(model)s in batches would cost about %(usd)s USD "
-            "(prices of %(prices_of)s; %(counted)s)."
-        )
-        % words
-        if in_batches
-        else gettext(
-            "Coding %(segments)s segments with %(model)s would cost about %(usd)s USD "
-            "(prices of %(prices_of)s; %(counted)s)."
-        )
-        % words
-    ]
+    if not made["segments"]:
+        said = [gettext("Nothing is left to send to %(model)s.") % words]
+    elif in_batches:
+        said = [
+            gettext(
+                "Coding %(segments)s segments with %(model)s in batches would cost about "
+                "%(usd)s USD (prices of %(prices_of)s; %(counted)s)."
+            )
+            % words
+        ]
+    else:
+        said = [
+            gettext(
+                "Coding %(segments)s segments with %(model)s would cost about %(usd)s USD "
+                "(prices of %(prices_of)s; %(counted)s)."
+            )
+            % words
+        ]
     if made["waiting"]:
         said.append(
             ngettext(
