@@ -10,7 +10,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from django.db import transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
 from codebooks.models import Revision
 from codebooks.revisions import current_revision, freeze
@@ -142,9 +142,14 @@ def amount(given: str) -> Decimal:
     return money
 
 
+def family(run: Run) -> QuerySet[Run]:
+    """Return `run` and its replicates: who stops it stops them."""
+    return Run.objects.filter(Q(pk=run.pk) | Q(replicate_of=run)).order_by("pk")
+
+
 def pause(run: Run) -> None:
     """Have whoever works on `run` stop within seconds, with the answers that are on their way."""
-    going = Run.objects.filter(pk=run.pk, finished_at=None).exclude(stopped_because=CANCELED)
+    going = family(run).filter(finished_at=None).exclude(stopped_because=CANCELED)
     with transaction.atomic():
         if not going.update(stopped_because=PAUSED):
             raise Problem(_("“%(run)s” has ended: there is nothing to pause."), run=run.name)
@@ -154,22 +159,25 @@ def pause(run: Run) -> None:
 def resume(run: Run) -> None:
     """Let `run` go on, and take up again what was canceled; who works on it is another matter."""
     with transaction.atomic():
-        work = Work.objects.filter(run=run)
+        work = Work.objects.filter(run__in=family(run))
         work.filter(state=State.CANCELED).update(state=State.PENDING, reason="")
-        if not work.filter(state__in=leases.OPEN).exists():
+        left = work.filter(state__in=leases.OPEN).order_by().values_list("run", flat=True)
+        if not (going := set(left.distinct())):
             raise Problem(_("Nothing of “%(run)s” is left to do."), run=run.name)
-        Run.objects.filter(pk=run.pk).update(stopped_because="", finished_at=None)
+        Run.objects.filter(pk__in=going).update(stopped_because="", finished_at=None)
         record(run.study, None, Action.RUN_RESUMED, run.name)
 
 
 def cancel(run: Run) -> None:
     """Bring `run` to its end: what is decided stays, the rest is canceled."""
     with transaction.atomic():
-        going = Run.objects.filter(pk=run.pk, finished_at=None)
-        if not going.update(stopped_because=CANCELED):
+        going = list(family(run).filter(finished_at=None))
+        if not going:
             raise Problem(_("“%(run)s” has ended: there is nothing to cancel."), run=run.name)
+        family(run).filter(finished_at=None).update(stopped_because=CANCELED)
         record(run.study, None, Action.RUN_CANCELED, run.name)
-    leases.cancel_left(run, CANCELED)
+    for one in going:
+        leases.cancel_left(one, CANCELED)
 
 
 def guide(revision: Revision) -> Guide:

@@ -76,5 +76,6 @@ def tell(run: Run, what: str) -> None:
     """Pause, resume or cancel `run`, as `what` says; workers that were at it are woken."""
     steps = {"pause": runs.pause, "resume": runs.resume, "cancel": runs.cancel}
     steps[what](run)
-    if what == "resume" and run.woken_at is not None and settings.CELERY_BROKER_URL:
-        wake(run)
+    if what == "resume" and settings.CELERY_BROKER_URL:
+        for one in runs.family(run).filter(finished_at=None, woken_at__isnull=False):
+            wake(one)

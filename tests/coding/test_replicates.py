@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
+from coding import tasks
 from coding.coders.claude import ClaudeCoder
 from coding.leases import passage_of
 from coding.models import Coding, Run, Work
 from coding.prices import price
 from coding.replicates import drawn, start_replicates
-from coding.runs import coder_for, progress, start_run
+from coding.runs import CANCELED, PAUSED, coder_for, progress, start_run
+from coding.tasks import tell
 from reviews.exports import Tidy
 from reviews.reports import report
 from reviews.sampling import latest_run
@@ -249,5 +252,60 @@ def test_a_replicate_is_never_the_latest_run_nor_a_coder_of_its_own(
         report(study, run=replicate.pk)
     Run.objects.update(finished_at=None)
     call_command("run", "hopes", "pause", "--json")
-    assert progress(run)["stopped"]
-    assert not progress(replicate)["stopped"]
+    assert json.loads(capsys.readouterr().out)["run"] == run.pk
+
+
+def test_who_pauses_resumes_or_cancels_a_run_means_its_replicates_too(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.CELERY_BROKER_URL = "memory://"
+    woken: list[int] = []
+    monkeypatch.setattr(tasks, "wake", lambda run: woken.append(run.pk))
+    run = start_run(make(4))
+    family = [run, *start_replicates(run, 3, share=1)]
+    Run.objects.update(woken_at=timezone.now())
+
+    def stopped() -> set[str]:
+        return {progress(one)["stopped"] for one in family}
+
+    tell(run, "pause")
+    assert stopped() == {PAUSED}
+    tell(run, "resume")
+    assert stopped() == {""}
+    assert sorted(woken) == [one.pk for one in family]
+    tell(run, "cancel")
+    assert stopped() == {CANCELED}
+    assert {progress(one)["segments"]["canceled"] for one in family} == {4}
+    tell(run, "resume")
+    assert {progress(one)["segments"]["pending"] for one in family} == {4}
+    # A replicate alone can be stopped as well, and what has ended stays as it is.
+    Work.objects.filter(run=run).update(state="done")
+    Run.objects.filter(pk=run.pk).update(finished_at=timezone.now())
+    tell(family[1], "cancel")
+    assert progress(family[2])["stopped"] == ""
+    tell(run, "pause")
+    assert progress(family[2])["stopped"] == PAUSED
+    assert progress(run)["finished"]
+
+
+def test_a_model_that_changes_its_mind_is_found_out(
+    simulator: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(40)
+    simulator.words({"topics/hope": ["hope for number 1", "hope for number 2"]})
+    code(capsys)
+    simulator.words({"topics/hope": ["hope for number 1"]})
+    code(capsys, "--replicates", "2", "--share", "1")
+    call_command("compare", "hopes", "--replicates", "--draws", "100", "--json")
+    said = json.loads(capsys.readouterr().out)
+    [hope] = [row for row in said["rows"] if row["code"] == "hope"]
+    assert (hope["units"], hope["changed"], hope["coders"]) == (40, 11, 2)
+    assert hope["percent"] == pytest.approx(29 / 40)
+    assert hope["status"] == "ok"
+    [worry] = [row for row in said["rows"] if row["code"] == "worry"]
+    assert worry["status"] == "no_variation"
+    run, replicate = Run.objects.order_by("replicate")
+    call_command("compare", "hopes", str(run.pk), str(replicate.pk), "--json")
+    said = json.loads(capsys.readouterr().out)
+    [hope] = [row for row in said["changes"] if row["code"] == "hope" and not row["language"]]
+    assert (hope["only_first"], hope["only_second"]) == (11, 0)
