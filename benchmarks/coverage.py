@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reviews.stats.arrays import Floats, Generator, Ints
-from reviews.stats.comparators import ppi
+from reviews.stats.comparators import dsl, ppi
 from reviews.stats.designs import allocate, draw, error_spread
 from reviews.stats.prevalence import Review, code_prevalence
 
@@ -88,6 +88,11 @@ def estimates(one: World, stratum: Ints, drawn: Ints, pi: Floats, rng: Generator
     }
     powered = ppi(y, f, others, lam=None, weights=1 / pi)
     found["PPI++"] = (float(powered.estimate), float(powered.low), float(powered.high))
+    # Below 50 positives or negatives people see no DSL; the simulation counts those it would print.
+    features = np.column_stack([one.machine, one.language[:, None] == np.arange(LANGUAGES.size)])
+    robust = dsl(y[:, None], pi[:, None], drawn, features, rng)
+    if robust.status[0] == "ok":
+        found["DSL"] = (float(robust.estimate[0]), float(robust.low[0]), float(robust.high[0]))
     return found
 
 
