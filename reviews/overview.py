@@ -125,7 +125,7 @@ def coding_step(study: Study) -> Step:
 
 def review_steps(study: Study) -> list[Step]:
     sample = current_sample(study)
-    asked = progress(sample) if sample else None
+    asked = progress(sample, every_round=True) if sample else None
     answered = Assignment.objects.filter(item__sample=sample, coding__isnull=False)
     reviewed = answered.values("item").distinct().count() if sample else 0
     by_people = Q(codings__person__isnull=False, codings__kind=CodingKind.BLIND)

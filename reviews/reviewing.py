@@ -545,24 +545,24 @@ def waits(person: Any, study: Study) -> bool:
     )
 
 
-def progress(sample: Sample) -> Progress:
-    """Return how far `sample` is, from counts alone."""
+def progress(sample: Sample, *, every_round: bool = False) -> Progress:
+    """Return how far `sample` is, with the rounds before it if asked for, from counts alone."""
+    samples = rounds(sample) if every_round else [sample]
     answered = Q(coding__isnull=False)
     # What was handed out ahead of time, or given back, says nothing of how far the work is.
     unseen = Q(shown_at=None, held_until__isnull=False) | Q(returned_at__isnull=False)
-    rows = Assignment.objects.filter(item__sample=sample).exclude(unseen, answered_at=None)
+    rows = Assignment.objects.filter(item__sample__in=samples).exclude(unseen, answered_at=None)
     counts = rows.aggregate(
         answered=Count("pk", filter=answered),
         skipped=Count("pk", filter=~answered & ~Q(skipped_because="")),
         open=Count("pk", filter=Q(answered_at=None)),
     )
-    seats = sample.items.order_by().values_list("coders_wanted").annotate(Count("pk"))
+    every = Item.objects.filter(sample__in=samples)
+    seats = every.order_by().values_list("coders_wanted").annotate(Count("pk"))
     items = dict(seats)
-    done = (
-        Item.objects.filter(sample=sample)
-        .annotate(codings=Count("assignments", filter=Q(assignments__coding__isnull=False)))
-        .filter(codings__gte=F("coders_wanted"))
-    )
+    done = every.annotate(
+        codings=Count("assignments", filter=Q(assignments__coding__isnull=False))
+    ).filter(codings__gte=F("coders_wanted"))
     names = dict(sample.study.memberships.values_list("person_id", "name"))
     by_coder = (
         rows.order_by()

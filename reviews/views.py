@@ -67,7 +67,7 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
         "study": study,
         "role": role,
         "sample": sample,
-        "progress": progress(sample) if sample and role != Role.CODER else None,
+        "progress": progress(sample, every_round=True) if sample and role != Role.CODER else None,
         "skipped": skipped(sample) if sample and role != Role.CODER else [],
     }
     return render(request, "reviews/review_progress.html", context)

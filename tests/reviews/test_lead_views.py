@@ -124,7 +124,9 @@ def test_a_sample_is_drawn_and_continued_on_the_page() -> None:
     assert third is not None
     assert third.design["looked"]
     assert [item.stratum for item in third.items.all()] == ["ar"]
-    assert "This is round 3" in text(lea, "review", study)
+    page = text(lea, "review", study)
+    assert "This is round 3" in page
+    assert "of 9 segments coded" in page  # in all rounds
 
 
 def test_what_cannot_be_drawn_is_said_on_the_page() -> None:
