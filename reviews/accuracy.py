@@ -186,7 +186,7 @@ def machine_rows(
     if not (table.machine.labels != NOT_KNOWN).any() or not len(table.people.unit):
         return rows
     checked = _Checked(table, strata, seed, replicates)
-    if not checked.unit.size:
+    if np.isnan(checked.reference.labels).all():
         return rows
     groups = [language_area(table), *(area for area in areas if area.by != "language")]
     rows.accuracy.extend(checked.scores(None))

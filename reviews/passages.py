@@ -119,7 +119,11 @@ class _Side:
                     marked=len(np.unique(units[marked])),
                     coders=len(set().union(*(persons[at] for at in chosen))),
                     passages=sum(count[at] for at in chosen),
-                    without=sum(without.get(unit, 0) for unit in np.unique(units[chosen]).tolist()),
+                    without=sum(
+                        often
+                        for unit, often in without.items()
+                        if language is None or self.table.units.language[unit] == language
+                    ),
                     measure="u_alpha",
                     estimate=estimate,
                     low=low,
