@@ -24,7 +24,7 @@ from reviews.reports import KEPT_FOR, REPLICATES, SEED, fingerprint
 from reviews.stats.arrays import Bools, Floats, Ints
 from reviews.stats.paired import PairedShares, compare_labels, compare_values, mover
 from reviews.stats.prevalence import Review, code_prevalence
-from reviews.stats.rivals import Rivals, Score, contributions, correlation, rivals
+from reviews.stats.rivals import Rivals, Score, closer, contributions, correlation, rivals
 from reviews.stats.testing import benjamini_hochberg, holm
 from reviews.tables import (
     NOT_KNOWN,
@@ -107,7 +107,7 @@ class ChangeRow:
 
 @dataclass(frozen=True)
 class JudgedRow:
-    """Which of two runs people's blind codings agree with; see `Rivals`.
+    """Which of two runs people's blind codings agree with; see `Rivals`, on a scale `closer`.
 
     `corrected` is the share (the mean) that each run leads to, with the difference it makes; the
     intervals of both stand in `corrected_ends`.
@@ -680,10 +680,23 @@ def judged_rows(
             clusters=None if clusters is None else clusters[at_hand],
             replicates=replicates,
         )
+    scales = [pair for pair in pairs if pair.scale]
+    for pair in scales:
+        found.append(
+            closer(
+                earlier.values[at_hand, pair.first[0]],
+                table.machine.values[at_hand, pair.second[0]],
+                np.searchsorted(at_hand, drawn.unit),
+                drawn.inclusion,
+                reference.values[:, pair.second[0]],
+                span=(float(pair.question.minimum or 0), float(pair.question.maximum or 0)),
+                clusters=None if clusters is None else clusters[at_hand],
+            )
+        )
     p = np.array([row.mid if row.reviewed else np.nan for row in found])
     adjusted_p = holm(p), benjamini_hochberg(p)
     rows = []
-    for at, (pair, row) in enumerate(zip(coded, found, strict=True)):
+    for at, (pair, row) in enumerate(zip([*coded, *scales], found, strict=True)):
         score, ends = corrected.get((pair.question.key, pair.code), (None, None))
         rows.append(
             JudgedRow(

@@ -255,7 +255,7 @@ def judged_line(row: JudgedRow, made: Comparison) -> JudgedLine:
     put, by = (share, points) if row.kind != "scale" else (number, signed)
     return JudgedLine(
         dimension=made.dimensions.get(row.dimension, row.dimension),
-        label=row.label,
+        label=row.label if row.kind != "scale" else _("%(label)s (mean)") % {"label": row.label},
         color=row.color,
         reviewed=count(row.reviewed),
         contested=count(row.contested),
@@ -295,11 +295,29 @@ def verdict_on_rivals(row: JudgedRow) -> tuple[str, str]:
         return _("the runs never differ"), ""
     if row.status == "insufficient":
         return _("people coded too few segments on which the runs differ"), ""
+    if row.kind == "scale":
+        return verdict_on_distance(row)
     if row.holm >= SURE:
         return _("neither is shown to be right more often"), ""
     if row.second_right > row.first_right:
         return _("the second is right more often"), "good"
     return _("the first is right more often"), "good"
+
+
+def verdict_on_distance(row: JudgedRow) -> tuple[str, str]:
+    """Return which run is closer to people on a scale."""
+    error = row.scores["error"]
+    gaps = {"first": number(error.first), "second": number(error.second)}
+    if row.holm >= SURE:
+        text, state = (
+            _("neither is shown to be closer to people (off by %(first)s, %(second)s)"),
+            "",
+        )
+    elif row.second_right > row.first_right:
+        text, state = _("the second is closer to people (off by %(first)s, %(second)s)"), "good"
+    else:
+        text, state = _("the first is closer to people (off by %(first)s, %(second)s)"), "good"
+    return text % gaps, state
 
 
 def stability_line(row: StabilityRow, made: Stability) -> StabilityLine:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy import special
 
 from reviews.stats.arrays import Floats, Generator, Whole, ratio, totals
 from reviews.stats.cells import answered_inclusion, count_cells, solve
+from reviews.stats.intervals import jeffreys
 from reviews.stats.paired import by_cluster, sign_test
 from reviews.stats.prevalence import LEAST_REVIEWED
 
@@ -204,6 +206,66 @@ def _both(weight: Floats, share: Floats) -> Floats:
             ]
         )
     return np.array(found)
+
+
+def closer(
+    first: Floats,
+    second: Floats,
+    drawn: Whole,
+    inclusion: Floats,
+    y: Floats,
+    *,
+    span: tuple[float, float],
+    clusters: Whole | None = None,
+    confidence: float = 0.95,
+) -> Rivals:
+    """Return which of two machines is closer to people on a scale from `span[0]` to `span[1]`.
+
+    Values are one a unit, `y` one a drawn unit, NaN where there is none. Being right is being
+    closer; the one score, `error`, is the mean distance to people by design weights, with a t
+    interval over interviews (units) of the difference.
+    """
+    known = ~np.isnan(first) & ~np.isnan(second)
+    apart = first[known] != second[known]
+    seen = known[drawn] & ~np.isnan(y)
+    unit = drawn[seen]
+    errors = np.stack([np.abs(side[unit] - y[seen]) for side in (first, second)])
+    n, moves = unit.size, errors[1] - errors[0]
+    place = np.arange(n)
+    if clusters is not None:
+        place = np.unique(clusters[unit], return_inverse=True)[1]
+    signs = np.sign(-moves).astype(np.int64)
+    exact, mid = sign_test(by_cluster(signs, place)[0] if n else signs)
+    scores = {}
+    if n:
+        w = 1 / inclusion[seen]
+        means = (errors * w).sum(axis=1) / w.sum()
+        difference = float(means[1] - means[0])
+        parts = np.bincount(place, w * (moves - difference)) / w.sum()
+        groups, spread = parts.size, float((parts**2).sum())
+        if groups < 2 or spread <= 1e-12 * (span[1] - span[0]) ** 2:
+            share = float(jeffreys(np.zeros(1), np.array([float(groups)]), confidence)[1][0])
+            reach = share * (span[1] - span[0])
+        else:
+            t = float(special.stdtrit(groups - 1, (1 + confidence) / 2))
+            reach = t * float(np.sqrt(groups / (groups - 1) * spread))
+        low, high = difference - reach, difference + reach
+        scores["error"] = Score(float(means[0]), float(means[1]), difference, low, high)
+    weight = np.array([known.sum() - apart.sum(), apart.sum(), 0, 0], dtype=np.float64)
+    differ = first[unit] != second[unit]
+    return Rivals(
+        units=int(known.sum()),
+        contested=int(apart.sum()),
+        reviewed=n,
+        both_right=int(((errors == 0).all(axis=0)).sum()),
+        first_right=int((moves > 0).sum()),
+        second_right=int((moves < 0).sum()),
+        none_right=int(((moves == 0) & (errors[0] > 0)).sum()),
+        exact=exact,
+        mid=mid,
+        scores=scores,
+        status=_status(weight, np.array([n - differ.sum(), differ.sum(), 0, 0], dtype=np.float64)),
+    )
 
 
 def correlation(first: Floats, second: Floats, pi: Floats) -> float:

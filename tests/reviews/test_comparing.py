@@ -11,6 +11,7 @@ from django.core.cache import cache
 from codebooks.models import Revision
 from coding.models import Run
 from reviews.comparing import as_json, compare_revisions, compare_runs
+from reviews.comparing_wording import comparison_page
 from reviews.matching import matched, merged
 from reviews.models import Ruling
 from reviews.reports import report
@@ -165,6 +166,29 @@ def test_people_say_which_of_two_runs_is_right_more_often() -> None:
         [figure] = [one for one in made.prevalence if one.code == "hope" and not one.domain]
         assert hope["corrected"][at] == pytest.approx(figure.corrected)
     assert hope["corrected"]["low"] < hope["corrected"]["difference"] < hope["corrected"]["high"]
+
+
+def test_on_a_scale_it_is_said_which_run_is_closer_to_people() -> None:
+    study = make_study()
+    revision = make_revision(study, scale=(0, 100))
+    runs = [make_run(revision) for _ in range(2)]
+    ann = make_person("ann", study)
+    segments = many_segments(study, 40)
+    for n, segment in enumerate(segments):
+        for who, value in (
+            ({"run": runs[0]}, 30.0 + n),
+            ({"run": runs[1]}, 41.0 + n),
+            ({"person": ann}, 40.0 + n),
+        ):
+            make_coding(segment, revision, values={"trust": value}, **who)  # type: ignore[arg-type]
+    make_sample(runs[1], segments)
+    trust = row(compared(study)["judged"], dimension="trust")
+    assert (trust["first_right"], trust["second_right"]) == (0, 40)
+    assert trust["scores"]["error"]["first"] == 10
+    assert trust["scores"]["error"]["second"] == 1
+    assert trust["corrected"]["second"] == pytest.approx(59.5)
+    shown = comparison_page(compare_runs(study, replicates=REPLICATES), pictures=False)
+    assert shown["judged"][-1].verdict == "the second is closer to people (off by 10.0, 1.0)"
 
 
 def test_without_a_probability_sample_only_what_people_coded_is_judged() -> None:

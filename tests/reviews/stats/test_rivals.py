@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from reviews.stats.accuracy import accuracy
 from reviews.stats.paired import mcnemar
 from reviews.stats.prevalence import Review, code_prevalence
-from reviews.stats.rivals import SCORES, Rivals, contributions, correlation, rivals
+from reviews.stats.rivals import SCORES, Rivals, closer, contributions, correlation, rivals
 
 CHANCE = 11
 
@@ -170,6 +171,36 @@ def test_contributions_add_up_to_nothing_and_give_the_variance_of_the_estimate()
     assert 0 < correlation(parts[0], parts[1], pi) < 1
     assert correlation(parts[0], np.zeros(500), pi) == 0
     assert correlation(parts[0], parts[0], np.ones(500)) == pytest.approx(1)
+
+
+def test_on_a_scale_the_closer_one_is_found_by_hand() -> None:
+    rng = np.random.default_rng(10)
+    y = rng.normal(50, 10, 400)
+    first, second = y + rng.normal(0, 8, 400), y + rng.normal(2, 4, 400)
+    second[:20] = np.nan
+    drawn = np.arange(0, 400, 2)
+    answers = y[drawn].copy()
+    answers[5:15] = np.nan
+    found = closer(first, second, drawn, np.full(200, 0.5), answers, span=(0, 100))
+    known = np.array([at for at in range(20, 400, 2) if not 10 <= at < 30])
+    errors = np.abs(first - y)[known], np.abs(second - y)[known]
+    assert (found.units, found.reviewed, found.contested) == (380, known.size, 380)
+    assert found.second_right == (errors[1] < errors[0]).sum()
+    assert found.first_right + found.second_right == known.size
+    expected = stats.ttest_rel(errors[1], errors[0]).confidence_interval()
+    score = found.scores["error"]
+    assert (score.first, score.second) == pytest.approx((errors[0].mean(), errors[1].mean()))
+    assert (score.low, score.high) == pytest.approx((expected.low, expected.high))
+    assert found.exact == pytest.approx(stats.binomtest(found.second_right, known.size, 0.5).pvalue)
+    weights = np.where(np.arange(200) < 100, 0.25, 1.0)
+    weighted = closer(first, second, drawn, weights, answers, span=(0, 100)).scores["error"]
+    w = 1 / weights[known // 2]
+    assert weighted.first == pytest.approx(np.average(errors[0], weights=w))
+    nobody = closer(first, second, drawn, weights, np.full(200, np.nan), span=(0, 100))
+    assert (nobody.status, nobody.scores) == ("no_review", {})
+    same = closer(first, first, drawn, weights, answers, span=(0, 100))
+    assert same.status == "no_contest"
+    assert same.scores["error"].low < 0 < same.scores["error"].high
 
 
 @pytest.mark.slow
