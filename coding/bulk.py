@@ -2,7 +2,8 @@
 
 Django puts a statement together anew each time and makes an object of each row; for work that is
 done 80,508 times over, that took longer than the databases did. Here both are done once for a
-table. Rows are tuples in the order of the names; what is not named gets its field's default.
+table. Rows are tuples in the order of the names, times as `moment` writes them; what is not named
+gets its field's default.
 """
 
 import json
@@ -14,7 +15,7 @@ from functools import cache, partial
 from typing import Any
 
 from django.db import connection
-from django.db.models import DateTimeField, DecimalField, Field, JSONField, Model
+from django.db.models import DecimalField, Field, JSONField, Model
 from django.db.models.fields import NOT_PROVIDED
 
 AT_ONCE = 500  # rows of one statement
@@ -150,8 +151,6 @@ def has_default(field: "Field[Any, Any]") -> bool:
 
 def converter(field: "Field[Any, Any]") -> Callable[[Any], Any] | None:
     """Return how values of `field` are written, None where they are written as they are."""
-    if isinstance(field, DateTimeField):
-        return moment
     if isinstance(field, DecimalField):
         return partial(money, digits=field.max_digits, places=field.decimal_places)
     return json.dumps if isinstance(field, JSONField) else None

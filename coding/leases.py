@@ -211,7 +211,8 @@ def pieces(run: Run, keys: Sequence[int]) -> list[Piece]:
             segment=segment,
             passage=Passage(
                 text=text,
-                turns=with_roles(json.loads(turns), roles),
+                # As they are stored they are four values each, which is all that is needed.
+                turns=with_roles(json.loads(turns), roles) if roles else json.loads(turns),
                 start=start,
                 end=end,
                 language=language,
@@ -280,7 +281,7 @@ def begin(
     aside; None says that the budget does not have it. `batch` is what they are sent in, if so.
     """
     total = sum((most for _piece, most in asked), Decimal(0))
-    now = timezone.now()
+    now = bulk.moment(timezone.now())
     with transaction.atomic():
         if not set_aside(run, total):
             return None
@@ -433,7 +434,7 @@ BOOKED = (
 def book(run: Run, answers: Sequence[Answer], price: Price | None, now: datetime) -> None:
     """Settle the ledger's rows of `answers` and free what they did not cost."""
     rows: list[bulk.Row] = []
-    freed = Decimal(0)
+    freed, settled_at = Decimal(0), bulk.moment(now)
     for answer in answers:
         sent, reply = answer.piece.attempt, answer.reply
         if sent is None:
@@ -449,7 +450,7 @@ def book(run: Run, answers: Sequence[Answer], price: Price | None, now: datetime
             (
                 answer.piece.work,
                 sent.number,
-                now,
+                settled_at,
                 outcome_of(reply).value,
                 clean(reply.request_id)[:100],
                 clean(reply.model)[:200] or sent.model,
@@ -483,7 +484,7 @@ def outcome_of(reply: Reply) -> Outcome:
 
 def record(run: Run, done: Sequence[Answer], codes: Mapping[tuple[str, str], int]) -> None:
     """Write the codings of `done` with their marks and evidence."""
-    now = timezone.now()
+    now = bulk.moment(timezone.now())
     bulk.insert(
         Coding,
         ("segment_id", "revision_id", "run_id", "dimensions", "created_at"),
