@@ -1,10 +1,11 @@
 from django.urls import path
 
-from reviews import report_views
+from reviews import quotes_views, report_views
 
 report_urls = [
     path("studies/<slug:slug>/agreement/", report_views.agreement, name="agreement"),
     path("studies/<slug:slug>/prevalence/", report_views.prevalence, name="prevalence"),
+    path("studies/<slug:slug>/quotes/", quotes_views.quotes_page, name="quotes"),
     path("studies/<slug:slug>/report/", report_views.report_html, name="report_html"),
     path("studies/<slug:slug>/report/<str:name>", report_views.report_file, name="report_file"),
 ]
