@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.cache import cache
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import get_language, get_language_bidi, ngettext
 from django.utils.translation import gettext as _
 
 from coding.models import CoderKind
@@ -133,6 +133,11 @@ def ends(low: float, high: float, put: Callable[[float], str]) -> str:
     return f"[{mark.join(both)}]"
 
 
+def isolated(text: str) -> str:
+    """Return `text` so that signs and brackets stay in order within a line from right to left."""
+    return f"\u2068{text}\u2069" if get_language_bidi() else text
+
+
 def chance(p: float) -> str:
     """Return a p-value as papers print it."""
     if math.isnan(p):
@@ -203,8 +208,8 @@ def change_sentence(row: ChangeRow) -> str:
         "second": share(row.second),
         "lost": count(row.only_first),
         "gained": count(row.only_second),
-        "difference": points(row.difference),
-        "interval": ends(row.low, row.high, points),
+        "difference": isolated(points(row.difference)),
+        "interval": isolated(ends(row.low, row.high, points)),
     }
     if not row.units:
         return _("No segment was decided twice.")
@@ -213,8 +218,8 @@ def change_sentence(row: ChangeRow) -> str:
             "first": number(row.first),
             "second": number(row.second),
             "moved": number(row.moved),
-            "difference": signed(row.difference),
-            "interval": ends(row.low, row.high, signed),
+            "difference": isolated(signed(row.difference)),
+            "interval": isolated(ends(row.low, row.high, signed)),
         }
         return (
             ngettext(
@@ -397,16 +402,16 @@ def side_text(side: Side) -> str:
     """Return who a side is: the run, its model and its codebook."""
     if side.run is None:
         return _("%(codebook)s, revision %(revision)s: no machine coded it") % {
-            "codebook": side.codebook,
+            "codebook": isolated(side.codebook),
             "revision": count(side.revision),
         }
     name = side.name if side.model in side.name else f"{side.name}, {side.model}"
     return _("%(name)s (%(kind)s), %(codebook)s, revision %(revision)s, %(date)s") % {
-        "name": name,
-        "kind": CoderKind(side.coder).label,
-        "codebook": side.codebook,
+        "name": isolated(name),
+        "kind": isolated(str(CoderKind(side.coder).label)),
+        "codebook": isolated(side.codebook),
         "revision": count(side.revision),
-        "date": side.date[:10],
+        "date": isolated(side.date[:10]),
     }
 
 

@@ -180,7 +180,7 @@ def test_on_a_scale_it_is_said_which_run_is_closer_to_people() -> None:
             ({"run": runs[1]}, 41.0 + n),
             ({"person": ann}, 40.0 + n),
         ):
-            make_coding(segment, revision, values={"trust": value}, **who)  # type: ignore[arg-type]
+            make_coding(segment, revision, values={"trust": value}, **who)
     make_sample(runs[1], segments)
     trust = row(compared(study)["judged"], dimension="trust")
     assert (trust["first_right"], trust["second_right"]) == (0, 40)
