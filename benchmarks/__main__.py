@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("imports", "evidence", "coding", "batches", "agreement", "report", "review")
+NAMES = ("imports", "evidence", "coding", "batches", "agreement", "report", "review", "lists")
 
 
 def main() -> None:

@@ -111,7 +111,7 @@ TABLES = {
 def fill(count: int) -> None:
     """Fill the empty database with a study of `count` interviews, by bulk statements."""
     from django.contrib.auth.models import User
-    from django.db import connection
+    from django.db import connection, transaction
 
     from codebooks.models import Codebook, Revision
     from coding.models import Run
@@ -163,9 +163,10 @@ def fill(count: int) -> None:
                 continue
             gaps = ", ".join("%s" for _name in columns)
             sql = f"INSERT INTO {table} ({names}) VALUES ({gaps})"  # noqa: S608
-            cursor.execute("BEGIN")
-            cursor.executemany(sql, rows[table])
-            cursor.execute("COMMIT")
+            source = iter(rows[table])
+            while batch := list(itertools.islice(source, 500)):
+                with transaction.atomic():
+                    cursor.executemany(sql, batch)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE" if connection.vendor == "postgresql" else "PRAGMA optimize")
 
