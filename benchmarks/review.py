@@ -404,7 +404,7 @@ def measure(environment: dict[str, str], interviews: int, calls: int) -> int:
         seconds = at_once(four, each)
         print(f"  four coders                 {4 * each / seconds:6.1f} interviews/s")
         eight = [Coder(name, port) for name in CODERS]
-        each = min(calls // 16, interviews // 32)
+        each = min(calls // 12 + 1, interviews // 32)  # half of the fetching is spared
         seconds = at_once(eight, each, ahead=2)
         sent = sum(len(times) for one in eight for times in one.times.values())
         errors = [error for one in [*warm, alone, screen, *four, *eight] for error in one.errors]
@@ -418,7 +418,7 @@ def measure(environment: dict[str, str], interviews: int, calls: int) -> int:
     print(f", miscounted {after['miscounted']} ({after['answered']} answers in all)")
     for error, count in Counter(errors).most_common(3):
         print(f"    {count} × {error}")
-    return len(errors) + after["too many"] + after["miscounted"]
+    return len(errors) + int(after["too many"]) + int(after["miscounted"])
 
 
 def in_process(environment: dict[str, str], *arguments: str) -> str:

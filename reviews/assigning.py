@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.cache import cache
@@ -256,7 +257,13 @@ def first_free(
             trained=f"AND i.segment_id NOT IN ({places(trained)})" if trained else "",
             lock=lock,
         )
-        values = [sample.pk, *([language] if language else []), person.pk, *trained, count]
+        values: list[Any] = [
+            sample.pk,
+            *([language] if language else []),
+            person.pk,
+            *trained,
+            count,
+        ]
         with connection.cursor() as cursor:
             cursor.execute(statement, values)
             found += [Free(*row) for row in cursor.fetchall()]

@@ -232,7 +232,7 @@ def spoken(item: Item) -> list[Range]:
 
 
 def _said(mark: Mark, dimension: str, code: str) -> Said:
-    passages = tuple((one.start, one.end) for one in mark.evidence.all())
+    passages = tuple((one.start or 0, one.end or 0) for one in mark.evidence.all())
     return Said(dimension, code, mark.answer, mark.value, passages)
 
 

@@ -176,8 +176,8 @@ def asked_about(
     if person is None or not there:
         joined += ["person", "item__sample__revision", "item__segment__transcript__study"]
     found = {row.pk: row for row in Assignment.objects.filter(pk__in=keys).select_related(*joined)}
-    for row in found.values() if person and there else ():
-        row.person = person
+    for row in found.values() if there else ():
+        row.person = person or row.person
         row.item.sample = there[row.item.sample_id]
         row.item.segment.transcript.study = row.item.sample.study
     return [found[key] for key in keys if key in found]

@@ -92,7 +92,7 @@ def second_look(assignment: Assignment) -> SecondLook | None:
     reveal(assignment)
     codes = codes_of(assignment.item.sample.revision)
     return SecondLook(
-        machine=machine.run.name,
+        machine=machine.run.name if machine.run else "",
         codes=compared(own, machine, codes),
         answers=answers_of(assignment.assisted or own, codes),
     )

@@ -14,8 +14,8 @@ from codebooks.models import Code, Dimension, Revision, Wording
 from coding.models import Coding, Evidence, Mark
 from reviews.models import Assignment, Ruling, Sample
 from reviews.reviewing import (
-    Gone,
     Answers,
+    Gone,
     Question,
     Said,
     answer,
