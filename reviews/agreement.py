@@ -237,8 +237,8 @@ def agreement_rows(
     groups: list[AgreementRow] = []
     sides = [between_people(table, people)]
     if (table.machine.labels != NOT_KNOWN).any() or not np.isnan(table.machine.values).all():
-        compared, _ = scope(table, table.compared)
-        sides.append(machine_to_people(table, compared))
+        checked, _ = scope(table, table.compared)
+        sides.append(machine_to_people(table, checked))
     weights = design_weights(table) if of == "sample" else None
     for compared in sides:
         rows += rows_of(table, compared, None, weights, seed, replicates)
@@ -582,7 +582,7 @@ class _Side:
                 question,
                 None,
                 one,
-                self._who(~np.isnan(given).any(axis=2)),
+                self._who(np.asarray((~np.isnan(given)).all(axis=2))),
                 design=self._design(set_sums, given),
                 jaccard=alpha_sets(given, "jaccard") if one.status == "ok" else np.nan,
             )

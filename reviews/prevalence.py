@@ -509,7 +509,7 @@ class _Estimate:
         filled = np.where(np.isnan(values), np.nan_to_num(_means(values)), values)
         parts = [
             (labels == 1).astype(np.float32),
-            (labels < 0).any(axis=1)[:, None].astype(np.float32),
+            (labels < 0).any(axis=1, keepdims=True).astype(np.float32),
             filled.astype(np.float32),
             hot(self.strata.of_unit, drawn=self.drawn).astype(np.float32),
             hot(table.units.language, drawn=self.drawn).astype(np.float32),

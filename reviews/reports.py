@@ -692,7 +692,7 @@ def _responses(sample: Sample | None, table: Table) -> list[ResponseRow]:
     seats = np.zeros((items, 3), np.int64)
     rows = Assignment.objects.filter(item__sample__in=rounds_of(sample))
     for item, coding, why in rows.values_list("item_id", "coding_id", "skipped_because").iterator():
-        seats[place[item]] += 1, coding is not None, coding is None and bool(why)
+        seats[place[item]] += (1, bool(coding), bool(why and not coding))
     reviewed = np.isin(drawn.unit, table.people.units)
     found = []
     language = table.units.language[drawn.unit]

@@ -184,4 +184,4 @@ def hot(of_unit: Ints, least: int = 20, drawn: Whole | None = None) -> Floats:
     among = of_unit if drawn is None else of_unit[drawn]
     values, count = np.unique(among, return_counts=True)
     kept = values[count >= least][1:]
-    return (of_unit[:, None] == kept).astype(np.float64)
+    return np.asarray(of_unit[:, None] == kept, dtype=np.float64)

@@ -373,26 +373,27 @@ def clustering(task: _Task, clusters: Whole) -> Clustering:
         key = (task.domain * columns + at) * labels + review.machine[:, at] + 1
         sizes += np.bincount(key.astype(np.int64), minlength=sizes.size)
 
+    def by_interview(values: Floats) -> Floats:
+        squares = totals(interview, values, interviews) ** 2
+        return totals(home.ravel(), squares.ravel(), task.problems)
+
     def ratios(cell: Ints, cells: int, size: Floats | None) -> Floats:
-        weight = np.bincount(cell.ravel(), w.ravel(), cells)
+        weight = totals(cell.ravel(), w.ravel(), cells)
         scale = np.ones(cells) if size is None else ratio(size, weight)
         v = w * np.nan_to_num(scale)[cell]
         found = np.ones((task.problems, outcomes))
         plain = _squares(v, problem, task.problems)
-        alike = _totals_of(v, interview, interviews) ** 2
-        alike = np.bincount(home.ravel(), alike.ravel(), task.problems)
+        alike = by_interview(v)
         for outcome in range(outcomes):
-            said = np.bincount(cell.ravel(), (w * y[:, :, outcome]).ravel(), cells)
+            said = totals(cell.ravel(), (w * y[:, :, outcome]).ravel(), cells)
             residual = v * (y[:, :, outcome] - np.nan_to_num(ratio(said, weight))[cell])
             apart = _squares(residual, problem, task.problems)
-            grouped = _totals_of(residual, interview, interviews) ** 2
-            grouped = np.bincount(home.ravel(), grouped.ravel(), task.problems)
+            grouped = by_interview(residual)
             varied = apart > 1e-18 * plain
             found[:, outcome] = np.where(varied, ratio(grouped, apart), ratio(alike, plain))
         return np.maximum(np.nan_to_num(found, nan=1.0), 1)
 
-    used = np.zeros((interviews, columns), bool)
-    np.logical_or.at(used, interview, task.answered)
+    used = totals(interview, task.answered.astype(np.float64), interviews) > 0
     return Clustering(
         ratios(problem * labels + label, task.problems * labels, sizes),
         ratios(problem, task.problems, None),
@@ -401,11 +402,7 @@ def clustering(task: _Task, clusters: Whole) -> Clustering:
 
 
 def _squares(values: Floats, problem: Ints, problems: int) -> Floats:
-    return np.bincount(problem.ravel(), (values**2).ravel(), problems)
-
-
-def _totals_of(values: Floats, interview: Ints, interviews: int) -> Floats:
-    return totals(interview, values, interviews)
+    return totals(problem.ravel(), (values**2).ravel(), problems)
 
 
 def _people(task: _Task, population: Ints) -> _People:

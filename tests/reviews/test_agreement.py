@@ -37,10 +37,11 @@ def matrix(study: Study) -> np.ndarray[Any, np.dtype[np.float64]]:
     segments = list(
         Segment.objects.filter(transcript__study=study).order_by("pk").values_list("pk", flat=True)
     )
-    people = sorted({coding.person_id for coding in Coding.objects.by_people()})
+    people = sorted(set(Coding.objects.by_people().values_list("person_id", flat=True)))
     found = np.full((len(people), len(segments)), np.nan)
     for coding in Coding.objects.by_people():
         applies = coding.marks.filter(code__key="hope").exists()
+        assert coding.person_id is not None
         found[people.index(coding.person_id), segments.index(coding.segment_id)] = applies
     return found
 

@@ -145,7 +145,7 @@ def test_codes_mixed_up_stand_where_the_one_is_said_for_the_other() -> None:
     machine = np.array([[1, 0, 0]] * 6 + [[0, 1, 0]] * 3 + [[-1, 0, 0]])
     people = np.array([[0, 1, 0]] * 5 + [[1, 0, 0]] + [[0, 1, 0]] * 3 + [[0, 0, 1]], dtype=float)
     found = code_confusion(machine, people, np.full(10, 2.0))
-    assert found.counts == ((1, 5, 0), (0, 3, 0), (0, 0, 0))
+    assert np.array(found.counts).tolist() == [[1, 5, 0], [0, 3, 0], [0, 0, 0]]
     assert found.reviewed == 9
     assert found.shares[0][1] == pytest.approx(5 / 9)
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import krippendorff
 import numpy as np
 import pytest
@@ -226,17 +228,18 @@ def test_alpha_of_sets_equals_the_krippendorff_package_given_the_distances(
     names, values = number_sets(sets)
     apart = set_distances(names, distance)
 
-    def metric(v1: Floats, v2: Floats, **_more: object) -> Floats:
+    def metric(v1: Any, v2: Any, **_more: Any) -> Any:
         return np.asarray(apart[np.asarray(v1, dtype=int), np.asarray(v2, dtype=int)])
 
-    theirs = krippendorff.alpha(reliability_data=values, level_of_measurement=metric)
+    named: Any = metric
+    theirs = krippendorff.alpha(reliability_data=values, level_of_measurement=named)
     assert alpha_sets(sets, distance) == pytest.approx(theirs, abs=1e-10)
 
 
 def test_sets_drawn_together_have_the_alphas_they_have_alone() -> None:
     parts = [drawn_sets(seed, units=20) for seed in (1, 2)]
-    open_ = np.isnan(parts[0]).any(axis=2)
-    parts[1] = np.where(open_[..., None], np.nan, np.nan_to_num(parts[1]))
+    open_ = np.isnan(parts[0]).any(axis=2, keepdims=True)
+    parts[1] = np.where(open_, np.nan, np.nan_to_num(parts[1]))
     each = [set_sums(part) for part in parts]
     weights = np.random.default_rng(1).integers(0, 3, (7, each[0].units.size))
     together = joined(each).weighted(weights)
