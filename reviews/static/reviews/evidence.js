@@ -7,16 +7,55 @@ const list = document.getElementById("turns");
 const STYLES = ["solid", "dashed", "dotted", "double"];
 export const canHighlight = "highlights" in (window.CSS ?? {}) && "adoptedStyleSheets" in document;
 
-let spoken = []; // turns that can be evidence, in order; each has one text node
+let spoken = []; // turns that can be evidence, in order
 const shown = new Map(); // what is marked: name -> { passages, initials, color }
 
 /** Take in the interview that stands on the page. */
 export function readTurns() {
+  for (const words of list.querySelectorAll(".words")) cut(words);
   spoken = [...list.querySelectorAll(".words[data-evidence]")]
     .filter((words) => words.firstChild)
-    .map((words) => ({ words, turn: words.closest("li"), node: words.firstChild, start: Number(words.dataset.start) }));
+    .map((words) => ({ words, turn: words.closest("li"), text: words.textContent, start: Number(words.dataset.start) }));
   for (const name of shown.keys()) if (canHighlight) CSS.highlights.delete(name);
   shown.clear();
+}
+
+// A turn of many pages is cut into paragraphs at the ends of sentences, so that only those in sight
+// are laid out; together they hold the same words.
+const LONG = 4_000; // UTF-16 units
+const PART = 1_500;
+
+function cut(words) {
+  const text = words.firstChild?.data ?? "";
+  if (text.length < LONG || words.childNodes.length > 1) return;
+  const parts = [];
+  for (let from = 0; from < text.length;) {
+    const end = /[.!?…。！？؟।]["”»’)]*\s|\n/gu;
+    end.lastIndex = from + PART;
+    const found = text.length - from > 2 * PART ? end.exec(text) : null;
+    const space = found && found.index < from + 2 * PART ? null : text.indexOf(" ", from + PART);
+    let to = found && found.index < from + 2 * PART ? end.lastIndex : space + 1;
+    if (to <= from || text.length - to < PART) to = text.length;
+    const part = document.createElement("span");
+    part.className = "part";
+    part.textContent = text.slice(from, to);
+    parts.push(part);
+    from = to;
+  }
+  words.replaceChildren(...parts);
+}
+
+/** The text node in which unit `at` of `words` stands, and where in it. */
+function spot(words, at) {
+  const walker = document.createTreeWalker(words, NodeFilter.SHOW_TEXT);
+  let passed = 0;
+  let node = walker.nextNode();
+  for (let next = node; next; next = walker.nextNode()) {
+    node = next;
+    if (at <= passed + node.data.length) break;
+    passed += node.data.length;
+  }
+  return [node, at - passed];
 }
 
 /** Say how the passages of `name` look; codes are told apart by their underline too. */
@@ -24,7 +63,7 @@ export function style(name, color, number) {
   if (!canHighlight) return;
   const sheet = new CSSStyleSheet();
   const line = `underline 2px ${STYLES[number % STYLES.length]} ${color}`;
-  sheet.insertRule(`::highlight(${name}) { background-color: ${color}33; text-decoration: ${line}; }`);
+  sheet.insertRule(`.words::highlight(${name}), .part::highlight(${name}) { background-color: ${color}33; text-decoration: ${line}; }`);
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
 }
 
@@ -34,9 +73,8 @@ export function selection() {
   if (!chosen.rangeCount || chosen.isCollapsed) return [];
   const range = chosen.getRangeAt(0);
   const found = [];
-  for (const { words, node, start } of spoken) {
+  for (const { words, text, start } of spoken) {
     if (!range.intersectsNode(words)) continue;
-    const text = textOf(words, node);
     let from = unitsBefore(words, range.startContainer, range.startOffset) ?? 0;
     let to = unitsBefore(words, range.endContainer, range.endOffset) ?? text.length;
     // Half a pair is no character: take the whole one.
@@ -47,11 +85,6 @@ export function selection() {
     if (from < to) found.push([start + toPoints(text, from), start + toPoints(text, to)]);
   }
   return found;
-}
-
-// Where there are marks instead of highlights the text stands in several nodes.
-function textOf(words, node) {
-  return words.childNodes.length > 1 || words.firstChild !== node ? words.textContent : node.data;
 }
 
 function unitsBefore(words, container, offset) {
@@ -66,10 +99,9 @@ function unitsBefore(words, container, offset) {
 export function placeOf([start, end]) {
   const turn = spoken.findLast((one) => one.start <= start);
   if (!turn) return null;
-  const text = textOf(turn.words, turn.node);
-  const from = toUnits(text, start - turn.start);
-  const to = toUnits(text, end - turn.start);
-  return from < to ? { ...turn, from, to, quote: text.slice(from, to) } : null;
+  const from = toUnits(turn.text, start - turn.start);
+  const to = toUnits(turn.text, end - turn.start);
+  return from < to ? { ...turn, from, to, quote: turn.text.slice(from, to) } : null;
 }
 
 /** Mark `passages` under `name`, with initials in the margin, in the place of those it had. */
@@ -86,10 +118,10 @@ export function mark(name, passages, { initials, color }) {
   }
 }
 
-function rangeOf(place) {
-  return new StaticRange({
-    startContainer: place.node, startOffset: place.from, endContainer: place.node, endOffset: place.to,
-  });
+function rangeOf({ words, from, to }) {
+  const [startContainer, startOffset] = spot(words, from);
+  const [endContainer, endOffset] = spot(words, to);
+  return new StaticRange({ startContainer, startOffset, endContainer, endOffset });
 }
 
 function margin(turn) {
@@ -107,7 +139,7 @@ function margin(turn) {
 /** Where the browser cannot highlight: the same ranges as <mark>s. */
 function markWords(turn) {
   const one = spoken.find((candidate) => candidate.turn === turn);
-  const text = one.words.textContent;
+  const { text } = one;
   const places = [...shown.values()].flatMap(({ places: here, color }) =>
     here.filter((place) => place.turn === turn).map((place) => ({ ...place, color })));
   const cuts = [...new Set([0, text.length, ...places.flatMap((place) => [place.from, place.to])])].sort((a, b) => a - b);
@@ -128,7 +160,7 @@ function markWords(turn) {
 export function selectSentence(turn, extend) {
   const one = spoken.find((candidate) => candidate.turn === turn) ?? spoken[0];
   if (!one) return;
-  const text = textOf(one.words, one.node);
+  const { text } = one;
   const chosen = window.getSelection();
   const inside = chosen.rangeCount && !chosen.isCollapsed && one.words.contains(chosen.focusNode);
   const after = inside ? unitsBefore(one.words, chosen.getRangeAt(0).endContainer, chosen.getRangeAt(0).endOffset) : 0;
@@ -154,20 +186,8 @@ function sentencesOf(text, language) {
 }
 
 function selectUnits(words, from, to) {
-  const range = document.createRange();
-  const walker = document.createTreeWalker(words, NodeFilter.SHOW_TEXT);
-  let passed = 0;
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    if (from >= passed && from <= passed + node.data.length) range.setStart(node, from - passed);
-    if (to >= passed && to <= passed + node.data.length) {
-      range.setEnd(node, to - passed);
-      break;
-    }
-    passed += node.data.length;
-  }
   const chosen = window.getSelection();
-  chosen.removeAllRanges();
-  chosen.addRange(range);
+  chosen.setBaseAndExtent(...spot(words, from), ...spot(words, to));
 }
 
 /** Show where a passage stands: bring its turn into view and outline the words for a moment. */
@@ -175,16 +195,14 @@ export function pointAt(passage) {
   const place = placeOf(passage);
   if (!place) return;
   const range = document.createRange();
-  if (canHighlight) {
-    range.setStart(place.node, place.from);
-    range.setEnd(place.node, place.to);
-    CSS.highlights.set("here", new Highlight(range));
-  }
+  range.setStart(...spot(place.words, place.from));
+  range.setEnd(...spot(place.words, place.to));
+  if (canHighlight) CSS.highlights.set("here", new Highlight(range));
   // A turn may be longer than the window: what counts is where the words are.
-  const box = canHighlight ? range.getBoundingClientRect() : place.turn.getBoundingClientRect();
+  const box = range.getBoundingClientRect();
   if (!box.height || box.top < 80 || box.bottom > window.innerHeight - 80) {
-    place.turn.scrollIntoView({ block: "center" }); // lays it out, where it was not yet
-    const now = canHighlight ? range.getBoundingClientRect() : place.turn.getBoundingClientRect();
+    (range.startContainer.parentElement ?? place.turn).scrollIntoView({ block: "center" }); // lays it out
+    const now = range.getBoundingClientRect();
     if (now.top < 80 || now.bottom > window.innerHeight - 80) {
       window.scrollBy({ top: now.top - window.innerHeight / 3 });
     }

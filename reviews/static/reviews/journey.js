@@ -40,8 +40,10 @@ export const drafts = createDrafts(screen.person, {
 });
 
 export const outbox = createOutbox(screen.person, {
-  versionOf: ({ kind, assignment, body }) =>
-    kind === "answer" || kind === "second" ? { version: drafts.versionOf(assignment) ?? body.version } : {},
+  async prepare({ kind, assignment, body }) {
+    await drafts.settled(assignment); // a draft that is on its way goes before it
+    return "version" in body ? { ...body, version: drafts.versionOf(assignment) ?? body.version } : body;
+  },
   changed: sayOutbox,
   done(entry, body) {
     if (entry.kind !== "flag") arrived(entry, body);
@@ -143,8 +145,9 @@ export function show(question, { push = true, answers = null, stage = "blind" } 
   sayDraft("");
   begin(answers ?? enteredBefore(question));
   worked = { seconds: question.seconds ?? 0, last: Date.now() };
-  rows.goTo(rows.firstOpen(), { focus: false, scroll: false });
-  document.getElementById("codes").scrollTop = 0;
+  const panel = document.getElementById("codes");
+  rows.goTo(rows.firstOpen(), { focus: panel.contains(document.activeElement), scroll: false });
+  panel.scrollTop = 0;
   if (!isThere) window.scrollTo({ top: 0, behavior: "instant" });
   showState(question, stage);
 }
@@ -253,6 +256,7 @@ async function next() {
   if (question) {
     show(question);
     performance.mark("review-shown");
+    say(document.getElementById("place").textContent);
     ahead.shown(question.assignment);
     ahead.refill(question.assignment, taken());
   } else if (ahead.isOver() && !outbox.count()) {
@@ -301,13 +305,12 @@ export function submit() {
       Object.assign(entry, { kind: "second", url: urlOf(assignment, "second/") });
     } else {
       entry.body.seconds = Math.round(worked.seconds);
-      await drafts.settled(assignment);
-      drafts.sent(assignment, question.version, entry.body.answers);
-      entry.body.version = drafts.versionOf(assignment);
       question.answered = entry.body.answers;
     }
-    await outbox.add(entry);
-    say(texts.sending);
+    // The next one does not wait for it: until it lies in the outbox, it lies among the drafts.
+    outbox.add(entry).then(() => {
+      if (entry.kind === "answer") drafts.sent(assignment, question.version, entry.body.answers);
+    });
     await next();
   });
 }
@@ -329,9 +332,8 @@ export function skip(why, note) {
     if (isClosed() || desk.stage !== "blind") return;
     const { question } = desk;
     const id = uuid();
-    await drafts.settled(question.assignment);
     question.skipped = { why, note };
-    await outbox.add({
+    outbox.add({
       id, at: Date.now(), kind: "skip", assignment: question.assignment,
       url: urlOf(question.assignment, "skip/"), body: { client_id: id, why, note },
     });
@@ -386,7 +388,7 @@ async function look({ assignment, stage }) {
     showFeedback(outcome.body, texts);
     notice("second", fill(texts.feedback, outcome.body), [], "");
   }
-  rows.goTo(rows.firstOpen(), { focus: false, scroll: false });
+  rows.goTo(rows.firstOpen(), { scroll: false });
 }
 
 /** Open the second look or the feedback that an answer given earlier still waits for. */

@@ -19,10 +19,10 @@ export function uuid() {
 /**
  * The outbox of `person`. An entry is { id, at, kind, assignment, url, body }.
  *
- * `versionOf(entry)` is asked when it is sent; `done(entry, body)`, `refused(entry, body, status)` and
+ * `prepare(entry)` gives what is sent when its turn comes; `done(entry, body)`, `refused(entry, body, status)` and
  * `conflict(entry, body)` say how it went; `changed(state)` whenever what waits is different.
  */
-export function createOutbox(person, { versionOf, done, refused, conflict, changed }) {
+export function createOutbox(person, { prepare, done, refused, conflict, changed }) {
   const store = kept.createStore(`concord-outbox-${person}`, "entries");
   let waiting = [];
   let memory = false; // the browser keeps nothing: what waits lives as long as this page
@@ -111,7 +111,7 @@ export function createOutbox(person, { versionOf, done, refused, conflict, chang
 
   /** Send one entry and deal with what comes back; false if the others have to wait. */
   async function send(entry) {
-    const outcome = await ask(entry.url, { ...entry.body, ...versionOf(entry) });
+    const outcome = await ask(entry.url, await prepare(entry));
     const { status, body } = outcome;
     if (outcome.ok) {
       await remove(entry);

@@ -46,10 +46,15 @@ function advance() {
   else document.getElementById("save").focus();
 }
 
+/** Be at `code`, from where the arrows lead on; whoever reads along stays in the interview. */
+function comeTo(code) {
+  rows.goTo(code, { focus: !document.activeElement.closest("#turns") });
+}
+
 function answer(code, what) {
   give(code, what);
   if (what && isOneByOne()) advance();
-  else if (!document.activeElement.closest("#turns")) rows.goTo(code); // from here the arrows lead on
+  else comeTo(code);
 }
 
 // ── Keys ──
@@ -117,8 +122,10 @@ function digit(number, event) {
   if (!code) return false;
   const isScale = code.dimension.kind === "scale";
   rows.goTo(code, { focus: false });
-  if (selectedNow().length) addSelection(code);
-  else if (isScale) code.value.select();
+  if (selectedNow().length) {
+    addSelection(code);
+    comeTo(code);
+  } else if (isScale) code.value.select();
   else answer(code, answerOf(code) === "yes" ? "" : "yes");
   return true;
 }

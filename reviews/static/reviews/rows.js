@@ -25,7 +25,7 @@ function fieldsOf(code) {
 }
 
 function setTab(code, index) {
-  for (const field of fieldsOf(code)) field.tabIndex = index;
+  for (const field of fieldsOf(code)) if (field.tabIndex !== index) field.tabIndex = index;
 }
 
 /** Be at `code`: its row opens, the one before closes, Tab leads here. */
