@@ -138,7 +138,7 @@ def estimate(
         output_tokens=total.output,
         cached_tokens=total.cache_read,
         usd=usd,
-        usd_batch=usd * rate.batch if has_batches(service) and len(kinds) == 1 else None,
+        usd_batch=usd * rate.batch if has_batches(service) else None,
         prices_of=rate.date,
         counted_by=counted_by,
         by_dimension=len(kinds) > 1,
@@ -154,18 +154,19 @@ def left_to_send(study: Study, run: Run | None) -> tuple[list[int], int, Decimal
     """Return the segments of `study`, by their keys, that `run` has still to send a request about,
     and how many requests are with the service in open batches, with the most that those cost."""
     segments = Segment.objects.filter(transcript__study=study)
-    waiting = {"requests": 0, "usd": Decimal(0)}
+    waiting, waiting_usd = 0, Decimal(0)
     if run is not None:
         ended = Q(state__in=[State.DONE, State.REFUSED, State.FAILED])
         sent = Q(state=State.LEASED, owner__startswith=leases.WITH_SERVICE)
         segments = segments.exclude(
             pk__in=run.work.filter(ended | sent).order_by().values("segment_id")
         )
-        waiting = Attempt.objects.filter(
+        with_service = Attempt.objects.filter(
             work__run=run, outcome=Outcome.SENT, batch__settled_at=None, batch__isnull=False
-        ).aggregate(requests=Count("pk"), usd=Sum("cost", default=Decimal(0)))
+        ).aggregate(requests=Count("pk"), usd=Sum("cost"))
+        waiting, waiting_usd = with_service["requests"], with_service["usd"] or Decimal(0)
     keys = list(segments.order_by("pk").values_list("pk", flat=True))
-    return keys, waiting["requests"], waiting["usd"]
+    return keys, waiting, waiting_usd
 
 
 def passages(study: Study, keys: Sequence[int]) -> list[Any]:

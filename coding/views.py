@@ -60,10 +60,16 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
         where = place(request.POST)
         limit = amount(request.POST.get("budget", ""))
         run = start_run(
-            study, CoderKind.CLAUDE, model=request.POST.get("model", ""), budget=limit, **where
+            study,
+            CoderKind.CLAUDE,
+            model=request.POST.get("model", ""),
+            budget=limit,
+            base_url=where["base_url"],
+            service=where["service"],
         )
         # Written down before anything is sent, so that it can be held against what it cost.
-        keep(run, estimate(study, run.model, **where))
+        planned = estimate(study, run.model, base_url=where["base_url"], service=where["service"])
+        keep(run, planned)
     except Problem as problem:
         messages.error(request, problem.sentence(gettext))
         return redirect("coding", study.slug)
@@ -115,7 +121,13 @@ def offered(request: HttpRequest, study: Study) -> dict[str, object]:
     words: list[str] = []
     if "estimate" in given:
         try:
-            made = estimate(study, given.get("model", ""), **place(given)).as_json()
+            where = place(given)
+            made = estimate(
+                study,
+                given.get("model", ""),
+                base_url=where["base_url"],
+                service=where["service"],
+            ).as_json()
             words = estimate_sentences(made)
             if made["usd_batch"] is not None and made["segments"]:
                 words.append(
