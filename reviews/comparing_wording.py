@@ -60,12 +60,10 @@ class ChangeLine:
 
 @dataclass(frozen=True)
 class ScoreCells:
-    """One score of both runs, and its difference."""
+    """One score of both runs, and its difference with the interval."""
 
-    first: str
-    second: str
+    both: str
     difference: str
-    interval: str
 
 
 @dataclass(frozen=True)
@@ -282,13 +280,11 @@ def score_cells(
     score: Score | None, put: Callable[[float], str], by: Callable[[float], str]
 ) -> ScoreCells:
     """Return a score of both runs in words; empty where there is none."""
-    if score is None:
-        return ScoreCells(*[NOTHING] * 4)
+    if score is None or math.isnan(score.difference):
+        return ScoreCells(NOTHING, NOTHING)
     return ScoreCells(
-        put(score.first),
-        put(score.second),
-        by(score.difference),
-        ends(score.low, score.high, by),
+        f"{put(score.first)} → {put(score.second)}",
+        f"{by(score.difference)} {ends(score.low, score.high, by)}",
     )
 
 
