@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("imports", "evidence", "coding", "batches", "agreement", "report", "review", "lists")
+NAMES = ("imports", "evidence", "coding", "batches", "agreement", "report", "review", "lists", "screen")
 
 
 def main() -> None:
