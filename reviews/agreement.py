@@ -252,10 +252,18 @@ def agreement_rows(
                 if own.pairable() < LEAST_IN_GROUP:
                     continue
                 domain = ((area.by, area.names[group]),)
-                found = rows_of(table, own, None, weights, seed, replicates, domain)
+                found = rows_of(table, own, None, weights, seed, fewer(replicates), domain)
                 groups += [row for row in found if row.units]
     pairs = pair_rows(table, people, sides, rows, weights, seed, replicates)
     return Agreements(rows, groups, pairs, discussion_rows(table, people), of)
+
+
+def fewer(replicates: int) -> int:
+    """Return how many replicates each of many groups or pairs gets: a quarter, 200 at least.
+
+    They are looked at beside each other, and none of them is the headline.
+    """
+    return min(replicates, max(replicates // 4, 200))
 
 
 def _parts(group: Ints, unit: Ints) -> Iterator[tuple[int, Bools]]:
@@ -297,7 +305,7 @@ def pair_rows(
             rows += [replace(row, pair=found[0][0]) for row in about if row.language is None]
             continue
         for pair, own in found:
-            rows += rows_of(table, own, None, weights, seed, replicates, (), pair)
+            rows += rows_of(table, own, None, weights, seed, fewer(replicates), (), pair)
     return [row for row in rows if row.units]
 
 

@@ -42,7 +42,7 @@ def coincidences(counts: Floats) -> Floats:
 def percent_agreement(counts: Floats) -> Floats:
     """Return the share of agreeing pairs, averaged over units (`Po`; nan without pairs)."""
     counts, m = _pairable(counts)
-    agreeing = ratio((counts * (counts - 1)).sum(axis=-1), m * (m - 1))
+    agreeing = ratio(_over(counts * (counts - 1)), m * (m - 1))
     return ratio(np.nansum(agreeing, axis=0), (m >= 2).sum(axis=0).astype(np.float64))
 
 
@@ -82,14 +82,14 @@ def gwet(
         w = 1 - ((place[:, None] - place) / max(values - 1, 1)) ** 2
     units = (m >= 2).sum(axis=0).astype(np.float64)
     share = ratio(counts, m[..., None])
-    agree = ratio((counts * (counts @ w - 1)).sum(axis=-1), m * (m - 1))
+    agree = ratio(_over(counts * (counts @ w - 1)), m * (m - 1))
     mean_share = ratio(np.nansum(share, axis=0), units[..., None])
     scale = w.sum() / max(values * (values - 1), 1)
-    expected = scale * (mean_share * (1 - mean_share)).sum(axis=-1)
+    expected = scale * _over(mean_share * (1 - mean_share))
     observed = ratio(np.nansum(agree, axis=0), units)
     ac = _where_varied(counts, ratio(observed - expected, 1 - expected))
     each = ratio(agree - expected, 1 - expected)
-    each_expected = scale * (share * (1 - mean_share)).sum(axis=-1)
+    each_expected = scale * _over(share * (1 - mean_share))
     each = each - 2 * (1 - ac) * ratio(each_expected - expected, 1 - expected)
     variance = ratio(np.nansum((each - ac) ** 2, axis=0), units * (units - 1))
     return ac, np.where(np.isnan(ac), np.nan, np.sqrt(variance))
@@ -145,9 +145,18 @@ def _corrected(p: Floats, chance: float) -> float:
 
 def _pairable(counts: Floats) -> tuple[Floats, Floats]:
     """Return counts without units that fewer than two coded, and codings per unit (0 or >= 2)."""
-    m = counts.sum(axis=-1)
+    m = _over(counts)
     pairs = m >= 2
+    if pairs.all():
+        return counts, m
     return np.where(pairs[..., None], counts, 0.0), np.where(pairs, m, 0.0)
+
+
+def _over(values: Floats) -> Floats:
+    """Return the sum over the last axis; of two numbers it is many times faster written out."""
+    if values.shape[-1] == 2:
+        return np.asarray(values[..., 0] + values[..., 1], dtype=np.float64)
+    return np.asarray(values.sum(axis=-1), dtype=np.float64)
 
 
 def _where_varied(counts: Floats, coefficient: Floats) -> Floats:
