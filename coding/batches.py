@@ -13,10 +13,11 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import IO, Any
 
 from django.db import transaction
@@ -25,7 +26,7 @@ from django.utils import timezone
 
 from codebooks.models import Code
 from coding import leases
-from coding.coders import Failed, Outcome, Passage, Reply, Stopped
+from coding.coders import Failed, Outcome, Passage, Reply, Stopped, TooLarge
 from coding.coders.claude import CUT_OFF, NOT_ACCEPTED, ClaudeCoder
 from coding.coders.claude_batches import (
     BETWEEN,
@@ -47,13 +48,15 @@ from coding.loop import (
     CODER_ERROR,
     HEARING,
     LONG_SILENCE,
+    ask_by_dimension,
     listening,
+    remembered,
     supported,
 )
 from coding.models import Attempt, Batch, BatchState, Run, State, Work
 from coding.models import Outcome as Ended
 from coding.prices import price
-from coding.runs import CANCELED, progress
+from coding.runs import CANCELED, coder_for, progress
 from studies.problems import Problem, _
 
 log = logging.getLogger(__name__)
@@ -115,20 +118,40 @@ def batch_loop(
     With `listen`, Ctrl-C and a polite kill leave at the next step and raise KeyboardInterrupt;
     batches that were sent go on. With `cancel` nothing is sent: what is with the service is
     stopped there, and what was answered is fetched.
+
+    A codebook that is too large for one request is asked about a dimension at a time, each in the
+    batch after the one before.
     """
-    if run.parameters.get("by_dimension"):
-        raise Problem(
-            _("This codebook needs a request for each dimension: code it without --batch.")
-        )
     courier = Courier(run, coder, advance, given or terms(), pace or Pace(most_attempts=5), cancel)
     with listening(courier) if listen else nullcontext():
         courier.go(until)
     return progress(run)
 
 
+def call_off(run: Run, seconds: float = 1.0) -> bool:
+    """Ask the service to stop the batches of `run`, and write down what had been answered.
+
+    Return whether nothing of it is with the service any more. What it works on it still brings to
+    an end, so that takes minutes: after `seconds` the rest is left to whoever comes next. A key
+    that is missing is a Problem.
+    """
+    waiting = Batch.objects.filter(run=run, state__in=OPEN)
+    if waiting.exists():
+        with closing(coder_for(run)) as coder:
+            assert isinstance(coder, ClaudeCoder)  # noqa: S101  nobody else sends batches
+            patience = Terms(poll=min(1.0, max(seconds / 4, 0.1)), longest_poll=5.0)
+            until = time.monotonic() + seconds
+            batch_loop(run, coder, given=patience, until=until, cancel=True)
+    return not waiting.exists()
+
+
 def owner_of(batch: Batch) -> str:
     """Return the name under which `batch` holds its work."""
     return f"{leases.WITH_SERVICE}{batch.key}"
+
+
+# What was said about a request, to be read by who knows about which part it was.
+Heard = Callable[[int], Reply]
 
 
 class TooDear(Exception):
@@ -149,7 +172,12 @@ class Courier:
     ) -> None:
         self.run = run
         self.coder = coder
-        self.service = ClaudeBatches(coder)
+        # One coder for whole pieces, or one for each dimension where a request is too small.
+        self.parts = [coder]
+        if run.parameters.get("by_dimension"):
+            self.parts = coder.by_dimension()
+        self.services = [ClaudeBatches(part) for part in self.parts]
+        self.service = self.services[0]
         self.advance = advance or (lambda _count: None)
         self.terms = given
         self.most_bytes = given.most_bytes
@@ -271,17 +299,16 @@ class Courier:
             leased = leases.lease(self.run, self.owner, min(ROWS, most - len(asked)))
             if not leased:
                 break
-            recall(leased)
+            self.recall(leased)
             spare: list[int] = []
             for piece in leased:
                 line = b""
                 if not full:
-                    line = self.service.line(
+                    line = self.services[piece.part].line(
                         f"{key}-{piece.work}", piece.passage, piece.after, cached=cached
                     )
-                    cost = self.price.most(
-                        self.coder.size(piece.passage), self.coder.most_room(piece.after)
-                    )
+                    coder = self.parts[piece.part]
+                    cost = self.price.most(coder.size(piece.passage), coder.most_room(piece.after))
                     if room is not None and total + cost > room:
                         full = self.short_of_money = True
                     elif asked and size + len(line) + len(BETWEEN) > self.most_bytes:
@@ -291,7 +318,7 @@ class Courier:
                     continue
                 size += body.write((BETWEEN if asked else b"") + line)
                 total += cost
-                asked.append((replace(piece, passage=NOTHING), cost))
+                asked.append((replace(piece, passage=NOTHING, got={}), cost))
             put_back(self.owner, spare)
             if time.monotonic() - renewed > leases.LEASE.total_seconds() / 4:
                 leases.renew(self.run, self.owner)
@@ -484,11 +511,11 @@ class Courier:
     def fetch(self, batch: Batch, found: Seen) -> bool:
         """Settle the answers of a batch that has ended; return whether all of it is settled."""
         seen: set[int] = set()
-        some: list[tuple[int, Reply]] = []
+        some: list[tuple[int, Heard]] = []
         prefix = f"{batch.key}-"
         all_bad = found.succeeded == 0
         try:
-            for name, reply in self.service.rows(batch.remote_id):
+            for name, result in self.service.lines(batch.remote_id):
                 number = name.removeprefix(prefix)
                 if not name.startswith(prefix) or not number.isdecimal():
                     log.warning("batch %s: an answer to something else", batch.remote_id)
@@ -496,7 +523,7 @@ class Courier:
                 if int(number) in seen:
                     continue
                 seen.add(int(number))
-                some.append((int(number), self.judged(reply) if all_bad else reply))
+                some.append((int(number), partial(self.read, batch, result, all_bad)))
                 if len(some) >= ROWS:
                     self.settle(batch, some)
                     some = []
@@ -516,9 +543,16 @@ class Courier:
         self.short_of_money = False
         return True
 
-    def judged(self, reply: Reply) -> Reply:
+    def read(self, batch: Batch, result: dict[str, Any], all_bad: bool, part: int) -> Reply:
+        """Return what the `result` of a request about `part` says."""
+        reply = self.services[part].reply(result)
+        return self.judged(batch, reply) if all_bad else reply
+
+    def judged(self, batch: Batch, reply: Reply) -> Reply:
         """Return `reply` of a batch in which nothing succeeded: then it is not the interviews."""
         outcome = reply.outcome
+        if isinstance(outcome, TooLarge) and self.split(batch):
+            return reply
         reason = getattr(outcome, "reason", "")
         if isinstance(outcome, Failed) and not outcome.service:
             outcome = Stopped(f"{ALL_FAILED} {reason}")
@@ -526,7 +560,25 @@ class Courier:
             self.because = self.because or outcome.reason
         return replace(reply, outcome=outcome)
 
-    def settle(self, batch: Batch, replies: Sequence[tuple[int, Reply]]) -> None:
+    def split(self, batch: Batch) -> bool:
+        """Ask about a dimension at a time from now on; return whether that may help."""
+        if not self.run.parameters.get("by_dimension"):
+            self.parts = self.coder.by_dimension()
+            self.services = [ClaudeBatches(part) for part in self.parts]
+            newest = Batch.objects.filter(run=self.run).order_by("-pk").values_list("pk", flat=True)
+            ask_by_dimension(self.run, whole_until=newest[0])
+            self.run.refresh_from_db()
+        # Those that were sent before all say that they were too large.
+        return len(self.parts) > 1 and batch.pk <= self.run.parameters.get("whole_until", 0)
+
+    def recall(self, pieces: list[Piece]) -> None:
+        """Give `pieces` what the ledger knows of their parts and of answers of no use."""
+        for piece in pieces:
+            piece.parts = len(self.parts)
+        remembered(pieces, self.parts)
+        recall(pieces)
+
+    def settle(self, batch: Batch, replies: Sequence[tuple[int, Heard]]) -> None:
         """Write down the `replies` to requests of `batch` that are not settled yet."""
         said = dict(replies)
         unsettled = Attempt.objects.filter(batch=batch, work_id__in=said, outcome=Ended.SENT)
@@ -537,11 +589,11 @@ class Courier:
             )
         }
         pieces = leases.pieces(self.run, list(sent))
-        recall(pieces)
+        self.recall(pieces)
         answers = []
         for piece in pieces:
             piece.attempt = sent[piece.work]
-            answers.append(answer_to(piece, said[piece.work]))
+            answers.append(answer_to(piece, said[piece.work](piece.part)))
         with transaction.atomic():
             # Another process may be at the same batch: each row is settled by one of them.
             still = set(unsettled.select_for_update().values_list("work_id", flat=True))
@@ -570,7 +622,7 @@ class Courier:
             )
             if not left:
                 break
-            self.settle(batch, [(work, reply) for work in left])
+            self.settle(batch, [(work, lambda _part: reply) for work in left])
         Batch.objects.filter(pk=batch.pk, state__in=OPEN).update(
             state=state, settled_at=timezone.now(), sender=""
         )
@@ -638,11 +690,14 @@ def put_back(owner: str, works: Sequence[int]) -> None:
 def recall(pieces: Sequence[Piece]) -> None:
     """Give `pieces` what the ledger knows of answers that could not be used."""
     begun = {piece.work: piece for piece in pieces if piece.attempts}
-    bad = Attempt.objects.filter(work__in=begun, outcome__in=[Ended.INVALID, Ended.ERROR]).order_by(
-        "pk"
-    )
-    for work, number, outcome, error in bad.values_list("work", "number", "outcome", "error"):
+    ended = Attempt.objects.filter(
+        work__in=begun, outcome__in=[Ended.OK, Ended.INVALID, Ended.ERROR]
+    ).order_by("pk")
+    for work, number, outcome, error in ended.values_list("work", "number", "outcome", "error"):
         piece = begun[work]
+        if outcome == Ended.OK:  # what comes after it is about another part
+            piece.tries, piece.after = 0, None
+            continue
         # One that was not accepted was no answer, but asking for ever would not make it one.
         if number <= piece.forgiven or (
             outcome == Ended.ERROR and not error.startswith(NOT_ACCEPTED)

@@ -31,10 +31,14 @@ def need(input_tokens: float, output_tokens: float) -> Need:
 
 
 class Limiter:
-    """One process's share of what `service` allows for `model`. Used by one thread."""
+    """One process's share of what `service` allows `account` for `model`. Used by one thread.
 
-    def __init__(self, service: str, model: str) -> None:
-        self.where = {"service": service[:200], "model": model}
+    `account` tells one key from another; keys of one organization share its limits, of which
+    each then hears from the headers that less is left.
+    """
+
+    def __init__(self, service: str, model: str, account: str = "") -> None:
+        self.where = {"service": service[:200], "account": account, "model": model}
         self.limits: dict[str, int | None] = {}
         self.looked = float("-inf")
         self.held: dict[str, float] = dict.fromkeys(KINDS, 0.0)

@@ -86,16 +86,20 @@ def work_loop(
     advance: Callable[[int], None] | None = None,
     pace: Pace | None = None,
     until: float | None = None,
+    leaving: Callable[[], bool] | None = None,
     listen: bool = False,
 ) -> dict[str, Any]:
     """Have `coder` do all the work of `run` that is left, and return its progress.
 
-    `advance` hears how many segments ended; `until` is a `time.monotonic()` at which to hand over.
+    `advance` hears how many segments ended; `until` is a `time.monotonic()` at which to hand over,
+    and `leaving` says whether to do so at once: only what is on its way is waited for, a minute
+    at most.
     With `listen`, Ctrl-C and a polite kill wait for the answers that are on their way (a second
     one does not), give the rest back and raise KeyboardInterrupt.
     """
     threads = threads or THREADS.get(CoderKind(run.coder), 1)
     loop = Loop(run, coder, threads, advance, pace or Pace())
+    loop.leaving = leaving or loop.leaving
     with listening(loop) if listen else nullcontext():
         loop.go(until)
     return progress(run)
@@ -155,7 +159,9 @@ class Loop:
         self.pace = pace
         self.owner = leases.new_owner()
         self.price = rate_of(run) if coder.remote else None
-        self.limiter = Limiter(getattr(coder, "service", ""), coder.model)
+        self.limiter = Limiter(
+            getattr(coder, "service", ""), coder.model, getattr(coder, "account", "")
+        )
         codes = Code.objects.filter(dimension__revision_id=run.revision_id)
         self.codes = {
             (dimension, key): pk
@@ -175,6 +181,7 @@ class Loop:
         self.interrupted = False
         self.because = ""
         self.told = ""  # why somebody else stopped the run
+        self.leaving: Callable[[], bool] = lambda: False
         self.renewed = self.heard = time.monotonic()
 
     def go(self, until: float | None = None) -> None:
@@ -194,7 +201,8 @@ class Loop:
                     time.sleep(min(max(self.closed_until - time.monotonic(), 0.0), 0.1))
                 elif not self.rest():
                     break
-            self.drain(LONGEST_DRAIN if self.interrupted else self.coder_time())
+            hurried = self.interrupted or self.leaving()
+            self.drain(LONGEST_DRAIN if hurried else self.coder_time())
             if self.interrupted:
                 raise KeyboardInterrupt
         finally:
@@ -208,7 +216,7 @@ class Loop:
     def told_to_stop(self, until: float | None) -> bool:
         """Return whether to begin nothing new."""
         late = until is not None and time.monotonic() >= until
-        return bool(self.because or self.told) or self.interrupted or late
+        return bool(self.because or self.told) or self.interrupted or late or self.leaving()
 
     def coder_time(self) -> float:
         """Return how many seconds the answers that are on their way may take at most."""
@@ -257,7 +265,7 @@ class Loop:
         wanted = room * self.coder.batch
         if len(self.ready) < wanted:
             count = max(LEASE_ROWS, wanted) - len(self.ready)
-            self.ready += self.remembered(leases.lease(self.run, self.owner, count))
+            self.ready += remembered(leases.lease(self.run, self.owner, count), self.parts)
         for job in self.jobs_for(wanted):
             self.in_flight += 1
             self.jobs.put(job)
@@ -334,33 +342,13 @@ class Loop:
         """Return who is asked about the part of `piece` that is next."""
         return self.parts[piece.part] if piece.parts > 1 else self.coder
 
-    def remembered(self, pieces: list[Piece]) -> list[Piece]:
-        """Return `pieces` with the parts that were answered, and paid for, before a crash."""
-        if len(self.parts) == 1:
-            return pieces
-        begun = {piece.work: piece for piece in pieces if piece.attempts}
-        answers = Attempt.objects.filter(
-            work__in=begun, outcome=Outcome.OK, answer__isnull=False
-        ).order_by("pk")
-        for work, answer in answers.values_list("work", "answer"):
-            piece, body = begun[work], zlib.decompress(answer or b"")
-            for part, coder in enumerate(self.parts):
-                reply = coder.read(body) if isinstance(coder, Reader) else None
-                if reply and isinstance(reply.outcome, Answered):
-                    marks = supported(piece.passage, reply)
-                    piece.got[part] = (reply.outcome.dimensions, marks)
-        return pieces
-
     def split(self, piece: Piece) -> bool:
         """Ask about a dimension at a time from now on; return whether that is something new."""
         if piece.parts > 1 or not isinstance(self.coder, Divisible):
             return False
         if len(self.parts) == 1:
             self.parts = list(self.coder.by_dimension())
-            with transaction.atomic():
-                row = Run.objects.select_for_update().get(pk=self.run.pk)
-                row.parameters["by_dimension"] = True
-                row.save(update_fields=["parameters"])
+            ask_by_dimension(self.run)
         return len(self.parts) > 1
 
     def take_in(self, patience: float) -> None:
@@ -514,6 +502,32 @@ class Loop:
         if self.run.stopped_because == CANCELED:
             leases.cancel_left(self.run, CANCELED)
             self.run.refresh_from_db()
+
+
+def ask_by_dimension(run: Run, **more: int) -> None:
+    """Write down, and `more`, that the codebook of `run` needs a request for each dimension."""
+    with transaction.atomic():
+        row = Run.objects.select_for_update().get(pk=run.pk)
+        row.parameters |= {"by_dimension": True, **more}
+        row.save(update_fields=["parameters"])
+
+
+def remembered(pieces: list[Piece], parts: Sequence[Coder]) -> list[Piece]:
+    """Return `pieces` with those of their `parts` that were answered, and paid for, before."""
+    if len(parts) == 1:
+        return pieces
+    begun = {piece.work: piece for piece in pieces if piece.attempts}
+    answers = Attempt.objects.filter(
+        work__in=begun, outcome=Outcome.OK, answer__isnull=False
+    ).order_by("pk")
+    for work, answer in answers.values_list("work", "answer"):
+        piece, body = begun[work], zlib.decompress(answer or b"")
+        for part, coder in enumerate(parts):
+            reply = coder.read(body) if isinstance(coder, Reader) else None
+            if reply and isinstance(reply.outcome, Answered):
+                marks = supported(piece.passage, reply)
+                piece.got[part] = (reply.outcome.dimensions, marks)
+    return pieces
 
 
 def supported(passage: Passage, reply: Reply) -> list[tuple[Proposal, list[Support]]]:

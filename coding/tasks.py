@@ -5,25 +5,38 @@ that workers were told of and nobody works on, and two loops of one run share it
 """
 
 import logging
+import mmap
 import time
 from contextlib import closing
 from datetime import timedelta
 
 from celery import shared_task
+from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from coding import leases, runs
+from coding.batches import call_off
 from coding.loop import work_loop
 from coding.models import Run, State, Work
-from studies.problems import Problem
+from studies.problems import Problem, _
 
 log = logging.getLogger(__name__)
 
 SHIFT = 300.0  # seconds; well below the time after which a broker delivers a message again
 STALE = 600.0  # seconds after which a message that nobody took is of no use any more
+
+
+# Set when the worker is told to leave. Its children are forked from it and read the same byte.
+leaving = mmap.mmap(-1, 1)
+
+
+@worker_shutting_down.connect
+def leave(**_more: object) -> None:
+    """Have the shifts of this worker end: what is on its way is taken in, the rest given back."""
+    leaving[0] = 1
 
 
 @shared_task(ignore_result=True, acks_late=True)
@@ -38,7 +51,8 @@ def go_on(run_id: int) -> None:
         Run.objects.filter(pk=run_id, stopped_because="").update(stopped_because=str(problem))
         return
     with closing(coder):
-        stands = work_loop(run, coder, until=time.monotonic() + SHIFT)
+        until = time.monotonic() + SHIFT
+        stands = work_loop(run, coder, until=until, leaving=lambda: leaving[0] != 0)
     if not stands["finished"] and not stands["stopped"]:
         wake(run)
 
@@ -51,6 +65,10 @@ def sweep() -> None:
         leases.take_back(run, now)
         work = Work.objects.filter(run=run)
         if run.stopped_because == runs.CANCELED:
+            try:
+                call_off(run)
+            except Problem as problem:
+                log.warning("run %s: its batches could not be stopped: %s", run.pk, problem)
             leases.cancel_left(run, runs.CANCELED)
         elif not run.stopped_because and run.woken_at is not None:
             in_work = work.filter(state=State.LEASED).exists()
@@ -72,10 +90,29 @@ def wake(run: Run) -> bool:
     return True
 
 
-def tell(run: Run, what: str) -> None:
-    """Pause, resume or cancel `run`, as `what` says; workers that were at it are woken."""
+def tell(run: Run, what: str, patience: float = 1.0) -> None:
+    """Pause, resume or cancel `run`, as `what` says; workers that were at it are woken.
+
+    The batches of one that is canceled are stopped at the service, and for `patience` seconds it
+    is waited for what had been answered. What comes later the sweeper fetches, or being told again.
+    """
     steps = {"pause": runs.pause, "resume": runs.resume, "cancel": runs.cancel}
     steps[what](run)
+    if what == "cancel":
+        for one in runs.family(run).filter(finished_at=None):
+            stop_batches(one, patience)
     if what == "resume" and settings.CELERY_BROKER_URL:
         for one in runs.family(run).filter(finished_at=None, woken_at__isnull=False):
             wake(one)
+
+
+def stop_batches(run: Run, patience: float) -> None:
+    """Call off the batches of a canceled `run`; that it could not be asked is a Problem."""
+    try:
+        call_off(run, patience)
+    except Problem as problem:
+        raise Problem(
+            _("“%(run)s” is canceled, but its batches could not be stopped: %(why)s"),
+            run=run.name,
+            why=str(problem),
+        ) from problem

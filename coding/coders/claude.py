@@ -5,6 +5,7 @@ written down is the run's business. The SDK's own retries are off: every request
 none may go out that the ledger does not know of.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -113,6 +114,7 @@ class ClaudeCoder:
         self.platform = platform
         self.client = opened or client(base_url, api_key, read_timeout, platform)
         self.service = str(self.client.base_url)
+        self.account = account_of(self.client)
         self.system = [
             {"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}
         ]
@@ -346,6 +348,15 @@ def client(
         api_key=api_key,
         timeout=httpx2.Timeout(read_timeout, connect=10.0),
     )
+
+
+def account_of(opened: "Anthropic") -> str:
+    """Return a digest that tells the key of a client from another without telling it.
+
+    It is empty where there is no key that stays the same.
+    """
+    key = getattr(opened, "api_key", None) or getattr(opened, "auth_token", None)
+    return hashlib.sha256(key.encode()).hexdigest()[:16] if isinstance(key, str) else ""
 
 
 def name_of(headers: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
 
-from coding.coders import Failed, Outcome, Passage, Reply, Stopped
+from coding.coders import Failed, Outcome, Passage, Reply, Stopped, TooLarge
 from coding.coders.claude import BROKEN, NO_KEY, NOT_ACCEPTED, TOO_LARGE, ClaudeCoder, refusal
 from coding.coders.claude import BUSY as ERROR
 from coding.coders.services import needs_batches
@@ -163,16 +163,11 @@ class ClaudeBatches:
             return custom_id
         return ""
 
-    def rows(self, name: str) -> Iterator[tuple[str, Reply]]:
-        """Yield what became of each request; a stream that breaks raises Unreachable.
+    def lines(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield what became of each request, by its name; a stream that breaks is Unreachable.
 
         One that is cut at a line's end just ends: who reads has to count.
         """
-        for custom_id, result in self.lines(name):
-            yield custom_id, self.reply(result)
-
-    def lines(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield each line of the results."""
         with (
             understood(),
             # Read as bytes: the SDK's decoder takes a line that was cut for an error of ours.
@@ -302,7 +297,7 @@ def went_wrong(error: object) -> Outcome:
     kind, said = str(fields.get("type", "")), str(fields.get("message", ""))[:300]
     if "grammar" in said.lower():
         words = TOO_LARGE
-        return Stopped(f"{words} ({said})")
+        return TooLarge(f"{words} ({said})")
     if kind in ACCOUNT:
         return Stopped(f"{NOT_ACCEPTED} ({kind}: {said})")
     if kind in ("invalid_request_error", "request_too_large"):

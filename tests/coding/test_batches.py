@@ -3,9 +3,11 @@ import zlib
 from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from coding import leases
@@ -24,7 +26,9 @@ from coding.leases import Pace
 from coding.ledger import maybe_billed
 from coding.loop import BUDGET_SPENT, work_loop
 from coding.models import Attempt, Batch, BatchState, Coding, Evidence, Run, State, Work
-from coding.runs import coder_for, findings, progress, start_run
+from coding.prompts import write
+from coding.runs import CANCELED, coder_for, findings, guide, progress, resume, start_run
+from coding.tasks import sweep, tell
 from studies.problems import Problem
 from tests.factories import make_revision, make_segment, make_study
 from tests.simulator.server import Running
@@ -51,6 +55,16 @@ def claude(run: Run) -> ClaudeCoder:
 def go(run: Run, given: Terms = QUICK, **options: Any) -> dict[str, Any]:
     with closing(claude(run)) as coder:
         return batch_loop(run, coder, given=given, **{"pace": PACE, **options})
+
+
+def leave(run: Run) -> dict[str, Any]:
+    """Send a batch and leave it with the service."""
+    with closing(claude(run)) as coder:
+        courier = Courier(run, coder, None, QUICK, PACE, False)
+        leases.at_work.add(courier.owner)
+        courier.send_next()
+        leases.at_work.discard(courier.owner)
+    return progress(run)
 
 
 def booked(run: Run) -> Decimal:
@@ -386,7 +400,7 @@ def test_a_batch_is_only_sent_if_all_of_it_fits_the_budget(simulator: Running) -
 def test_a_run_can_be_left_and_its_batch_is_fetched_later(simulator: Running) -> None:
     simulator.service.configure(batch_polls=10**9)
     run = start(4)
-    stands = go(run, until=_soon())
+    stands = leave(run)
     assert stands["batches"] == {"open": 1, "requests": 4}
     assert stands["maybe_billed"]["requests"] == 0
     assert not maybe_billed(run)
@@ -399,17 +413,11 @@ def test_a_run_can_be_left_and_its_batch_is_fetched_later(simulator: Running) ->
     assert simulator.ledger["requests"] == 4
 
 
-def _soon() -> float:
-    import time
-
-    return time.monotonic() + 0.3
-
-
 @pytest.mark.django_db
 def test_after_a_day_a_stuck_batch_expires_and_is_sent_again(simulator: Running) -> None:
     simulator.batch_faults({"on": "end", "times": 1, "fault": "stuck"})
     run = start(3)
-    assert go(run, until=_soon())["batches"]["open"] == 1
+    assert leave(run)["batches"]["open"] == 1
     simulator.batch_faults()
     simulator.service.configure(clock=86_401.0)
     assert go(run)["segments"]["done"] == 3
@@ -423,7 +431,7 @@ def test_after_29_days_the_answers_are_gone_and_the_interviews_are_sent_again(
 ) -> None:
     simulator.service.configure(batch_polls=10**9)
     run = start(3)
-    go(run, until=_soon())
+    leave(run)
     simulator.service.configure(clock=30 * 86_400.0, batch_polls=0)
     Batch.objects.update(created_at=timezone.now() - timedelta(days=30))
     stands = go(run, until=None)
@@ -438,7 +446,7 @@ def test_a_batch_that_the_service_does_not_know_stops_the_run_until_it_is_given_
 ) -> None:
     simulator.service.configure(batch_polls=10**9)
     run = start(3)
-    go(run, until=_soon())
+    leave(run)
     simulator.service.batches.all.clear()
     simulator.service.configure(batch_polls=0)
     assert go(run)["stopped"] == UNKNOWN_BATCH
@@ -453,7 +461,7 @@ def test_a_batch_that_the_service_does_not_know_stops_the_run_until_it_is_given_
 def test_canceling_keeps_what_was_answered_and_gives_back_the_rest(simulator: Running) -> None:
     simulator.service.configure(batch_polls=10**9)
     run = start(9)
-    go(run, until=_soon())
+    leave(run)
     stands = go(run, cancel=True)
     simulator.service.configure(batch_polls=0)
     ledger = simulator.ledger
@@ -494,3 +502,111 @@ def test_the_size_of_a_batch_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("CONCORD_BATCH_MB", "much")
     with pytest.raises(Problem, match="from 1 to 256"):
         terms()
+
+
+@pytest.mark.django_db
+def test_a_codebook_too_large_for_one_request_goes_a_dimension_a_batch(simulator: Running) -> None:
+    simulator.words({"topics/hope": ["hope"], "stance/yes": ["good"]})
+    simulator.faults({"holds": "number 2 ", "times": 1, "fault": "not_json"})
+    run = start(8)
+    simulator.service.configure(largest_schema=len(str(write(guide(run.revision)).schema)) - 1)
+    stands = go(run)
+    assert stands["by_dimension"]
+    assert stands["segments"]["done"] == 8
+    codings = Coding.objects.filter(run=run)
+    assert all(coding.dimensions == ["topics", "stance", "trust"] for coding in codings)
+    assert Evidence.objects.filter(mark__coding__run=run, found="exact").count() == 16
+    # The first batch found it out and cost nothing; then three of each, and one was asked again.
+    assert simulator.ledger["billed"] == 25
+    assert Attempt.objects.filter(work__run=run).count() == 8 + 25
+    holds(run, simulator, 8)
+
+
+@pytest.mark.django_db
+def test_a_dimension_that_is_too_large_for_itself_stops_the_batches(simulator: Running) -> None:
+    simulator.service.configure(largest_schema=50)
+    run = start(3)
+    stands = go(run)
+    assert "too large for one request" in stands["stopped"]
+    assert stands["segments"]["pending"] == 3
+    assert simulator.ledger["billed"] == 0
+    simulator.service.configure(largest_schema=60_000)
+    assert go(start_run(run.study, "claude"))["segments"]["done"] == 3
+
+
+@pytest.mark.django_db
+def test_parts_in_a_batch_that_was_left_are_fetched_and_not_asked_for_again(
+    simulator: Running,
+) -> None:
+    run = start(4)
+    run.parameters["by_dimension"] = True
+    run.save()
+    simulator.service.configure(batch_polls=10**9)
+    leave(run)
+    simulator.service.configure(batch_polls=0)
+    run.refresh_from_db()
+    assert go(run)["segments"]["done"] == 4
+    assert simulator.ledger["billed"] == 12
+    holds(run, simulator, 4)
+
+
+@pytest.mark.django_db
+def test_canceling_a_run_stops_its_batches_at_the_service_and_keeps_what_was_answered(
+    simulator: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator.service.configure(batch_polls=10**9)
+    run = start(9)
+    leave(run)
+    call_command("run", run.study.slug, "cancel", "--json")
+    said = json.loads(capsys.readouterr().out)
+    assert simulator.service.batches.calls["cancel"] == 1
+    ledger = simulator.ledger
+    assert said["finished"]
+    assert said["stopped"] == CANCELED
+    assert said["segments"]["done"] == ledger["billed"] > 0
+    assert said["segments"]["canceled"] == 9 - ledger["billed"]
+    assert said["batches"] == {"open": 0, "requests": 0}
+    assert same(booked(run), ledger["delivered"])
+    simulator.service.configure(batch_polls=0)
+    resume(run)
+    assert go(start_run(run.study, "claude"))["segments"]["done"] == 9
+    holds(run, simulator, 9)
+
+
+@pytest.mark.django_db
+def test_what_the_service_takes_long_to_stop_is_fetched_by_the_sweeper_later(
+    simulator: Running,
+) -> None:
+    simulator.service.configure(batch_polls=10**9)
+    simulator.batch_faults({"on": "end", "times": 3, "fault": "stuck"})
+    run = start(6)
+    leave(run)
+    tell(run, "cancel", patience=0.0)
+    run.refresh_from_db()
+    assert run.stopped_because == CANCELED
+    assert run.finished_at is None  # what had been answered is not known yet, nor what it costs
+    simulator.batch_faults()
+    simulator.service.batches.all["msgbatch_000001"].fault = ""
+    for _look in range(3):
+        sweep()
+    run.refresh_from_db()
+    assert run.finished_at is not None
+    assert booked(run) > 0
+    assert same(booked(run), simulator.ledger["delivered"])
+
+
+@pytest.mark.django_db
+def test_a_canceled_run_whose_key_is_gone_says_that_its_batches_go_on(
+    simulator: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    simulator.service.configure(batch_polls=10**9)
+    run = start(2)
+    leave(run)
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(Problem, match="its batches could not be stopped"):
+        tell(run, "cancel")
+    run.refresh_from_db()
+    assert run.stopped_because == CANCELED
+    sweep()  # asks again each time, and takes no harm
+    assert Batch.objects.get().state == BatchState.RUNNING
