@@ -488,14 +488,10 @@ def mine(request: Request, slug: str) -> Response:
         late = list(left.order_by("-returned_at", "-pk")[:PAGE])
     found = list(done[: PAGE + 1])
     last = found[PAGE - 1] if len(found) > PAGE else None
-    return Response(
-        {
-            "items": [mine_out(row) for row in [*late, *found[:PAGE]]],
-            "next": f"{last.answered_at.isoformat()}/{last.pk}"
-            if last and last.answered_at
-            else None,
-        }
-    )
+    after = None
+    if last and last.answered_at:
+        after = f"{last.answered_at:%Y-%m-%dT%H:%M:%S.%fZ}/{last.pk}"
+    return Response({"items": [mine_out(row) for row in [*late, *found[:PAGE]]], "next": after})
 
 
 @extend_schema(methods=["GET"], responses={200: dict})

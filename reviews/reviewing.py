@@ -226,8 +226,8 @@ def submit(
         with in_turn():
             kept = keep_answers(assignment, answers, codes, client_id, version, seconds)
     except Gone:
-        if draft is not None:
-            Assignment.objects.filter(pk=assignment.pk).update(draft=storable(draft))
+        entered = {"answers": as_data(answers)} if draft is None else storable(draft)
+        Assignment.objects.filter(pk=assignment.pk).update(draft=entered)
         raise
     except IntegrityError:
         # It is known by a name sent long ago, or came in by an import at the same moment.

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from codebooks.models import Kind
 from coding.models import Answer
+from reviews.assigning import PAGE, show
 from reviews.models import Assignment, Sample, SkipReason
 from reviews.review_api import question_out
 from reviews.reviewing import (
@@ -95,6 +96,8 @@ def review_item(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
             return redirect("review", slug)
         except Problem as found:
             problem = found.sentence(_)
+    if request.method == "GET":
+        show(assignment, PAGE)
     asked = question(assignment, get_language() or "en")
     if said:
         asked = replace(asked, answered=said)
