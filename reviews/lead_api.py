@@ -44,7 +44,7 @@ from reviews.steering import (
 from reviews.training import BAR, WINDOW, draw_training, standings, trainings, without_key
 from studies.access import study_or_404
 from studies.models import Role, Study
-from studies.problems import Problem
+from studies.problems import Problem, _
 
 
 class RulingRequest(serializers.Serializer[Any]):
@@ -289,7 +289,9 @@ def member(study: Study, name: str) -> Any:
     """Return the member of that name."""
     found = study.memberships.filter(name=name).select_related("person").first()
     if found is None:
-        raise ValidationError({"detail": f"“{name}” is nobody in the study."})
+        raise ValidationError(
+            {"detail": str(Problem(_("“%(name)s” is not in the study."), name=name))}
+        )
     return found.person
 
 

@@ -219,7 +219,7 @@ def test_a_ruling_stands_beside_the_codings_and_can_be_changed_with_its_history(
     assert Ruling.objects.get().applies is None
     told = history(item, hope.dimension, hope)
     assert [event.before and event.before["said"] for event in told] == ["yes", None]
-    assert told[0].after["said"] == "unsure"
+    assert told[0].after == {"said": "unsure", "code": None, "value": None, "why": "too short"}
     assert told[0].person == lead()
     rule(item, lead(), dimension="topics", code="hope", said="", why="taken back")
     assert not Ruling.objects.exists()

@@ -168,7 +168,7 @@ def test_nobody_but_the_lead_opens_a_disagreement() -> None:
 
 def test_a_lead_who_codes_sees_nothing_of_others_until_they_are_done() -> None:
     study = coded()
-    item = sample_of(study).items.first()
+    item = sample_of(study).items.get(position=1)
     assignment = Assignment.objects.create(item=item, person=lead())
     lea = sign_in("lea")
     page = page_of(study, "t00", "topics", "hope")

@@ -200,7 +200,7 @@ def test_open_seats_go_to_another_who_reads_them_and_drafts_stay_private() -> No
     for item in sample.items.all():
         assert item.assignments.filter(returned_at=None).count() == item.taken == 1
     event = Event.objects.filter(action="assigned").latest("pk")
-    assert event.after["coder"] == "Ana"
+    assert event.after == {"coder": "Ana", "seats": len(theirs)}
 
 
 def test_some_seats_may_be_withdrawn_and_handed_out_again() -> None:
