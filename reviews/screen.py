@@ -286,7 +286,9 @@ def sentences() -> dict[str, Any]:
         "openCodes": _("“%(dimension)s” has codes without an answer yet: %(codes)s."),
         "openDimension": _("“%(dimension)s” has no answer yet: choose one, or leave it out."),
         "wrongValue": _("“%(dimension)s” takes a value from %(low)g to %(high)g."),
-        "needsEvidence": _("“%(code)s” needs evidence: select the words that say so."),
+        "needsEvidence": _(
+            "“%(code)s” is answered with yes: select the words that say so, as this study asks for."
+        ),
         "passages": _("“…” × %(count)s"),
         "remove": _("Remove"),
         "nothing": _("Select words of the participant first."),

@@ -14,7 +14,8 @@ from pytest_django.live_server_helper import LiveServer
 from coding.models import Coding, CodingKind, Evidence
 from reviews.models import Assignment
 from reviews.sampling import draw_sample
-from studies.models import Membership
+from reviews.training import Key, draw_training, set_key
+from studies.models import Membership, Role
 from tests.browser.axe import CHROMIUM, violations
 from tests.factories import (
     make_coding,
@@ -30,6 +31,8 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="no chromium is installed"),
     pytest.mark.django_db(transaction=True),
 ]
+
+expect.set_options(timeout=20_000)  # the machine may be busy with other things
 
 ASKED = "هل تثق به؟"
 TOLD = "نعم 🙂👩‍👩‍👧 أثق به كثيرا، لكني أراجع كل كلمة."
@@ -475,3 +478,32 @@ def test_after_the_blind_answer_a_second_look_is_kept_apart(
         for coding in Coding.objects.filter(person__isnull=False)
     }
     assert said == {CodingKind.BLIND: {"hope"}, CodingKind.ASSISTED: {"hope", "worry"}}
+
+
+def test_training_shows_the_key_after_the_answer_and_leads_to_the_review(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    study = make_study("sample", evidence_required=True)
+    make_revision(study)
+    text, turns = conversation(ASKED, TOLD)
+    for number in range(2):
+        make_segment(text, study, external_id=f"t{number}", language="ar", turns=turns)
+    make_person("mara", study)
+    training = draw_training(study, coders=["mara"], size=1, seed=1)
+    keys = [Key("topics", "hope", False), Key("topics", "worry", True, why="“يراجع” says it")]
+    set_key(training.items.get(), make_person("lead", study, Role.LEAD), keys)
+    draw_sample(study, size=2, coders=["mara"], seed=1)
+    page = go(context(), live_server)
+    expect(page.locator("#stage")).to_have_text("Training")
+    assert "يراجع" not in page.content()
+    press(page, "Digit1", "Digit0", "Enter")
+    expect(page.locator(".notice", has_text="select the words that say so")).to_be_visible()
+    select(page, QUOTE)
+    press(page, "KeyY", "Enter")
+    expect(page.locator("#stage")).to_have_text("Feedback")
+    worry = page.locator('[data-code="topics:worry"] .machine')
+    expect(worry).to_contain_text("Not as in the key · The key: yes · “يراجع” says it")
+    assert not violations(page)
+    press(page, "Enter")
+    expect(page.locator("#stage")).to_have_text("Blind")
+    assert Coding.objects.get(person__username="mara").kind == CodingKind.TRAINING

@@ -142,7 +142,7 @@ function isDecided(dimension, own) {
 export function missing(evidenceRequired) {
   for (const dimension of dimensions) {
     const own = codes.filter((code) => code.dimension === dimension);
-    if (evidenceRequired) {
+    if (evidenceRequired && dimension.kind !== "scale") {
       const bare = own.filter((code) => answerOf(code) === "yes" && !passagesOf(code).length);
       if (bare.length) return { why: "evidence", dimension, codes: bare };
     }

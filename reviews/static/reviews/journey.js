@@ -240,6 +240,7 @@ export function taken() {
 
 /** Show what comes next: an answer to look at again, an interview from memory, or one asked for. */
 async function next() {
+  ending = false;
   notice("gap");
   const again = later.shift();
   if (again) {
