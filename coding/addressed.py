@@ -207,7 +207,9 @@ def signs(text: str) -> list[str]:
         found.append(MARKS)
     if ('":' in plain or '" :' in plain or "”:" in plain) and FORM.search(plain):
         found.append(ANSWER)
-    if any(encoded(match[0]) for word in words if len(word) > 31 for match in LONG.finditer(plain)):
+    if any(len(word) > 31 for word in words) and any(
+        encoded(match[0]) for match in LONG.finditer(plain)
+    ):
         found.append(ENCODED)
     if to_a_machine(folded):
         found.append(WORDS)

@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from coding.coders import Answered, Failed, Stopped
 from coding.coders.claude import ClaudeCoder
@@ -265,3 +266,23 @@ def test_a_service_is_chosen_by_name_or_by_the_environment(nowhere: pytest.Monke
     with pytest.raises(Problem, match="names of its own for models"):
         model_for("bedrock", "", "claude-haiku-5-5")
     assert model_for("foundry", "", "claude-haiku-5-5") == "claude-haiku-5-5"
+
+
+@pytest.mark.django_db
+def test_the_command_refuses_batches_and_unknown_services_before_it_begins(
+    doors: Platforms,
+) -> None:
+    study = make_study("hopes")
+    make_revision(study)
+    make_segment("I hope.", study)
+    claude = ("code", "hopes", "--coder", "claude", "--yes")
+    with pytest.raises(CommandError, match="Google Vertex AI takes no batches"):
+        call_command(*claude, "--batch", "--service", "vertex")
+    with pytest.raises(CommandError, match="no service called “azure”"):
+        call_command(*claude, "--service", "azure")
+    with pytest.raises(CommandError, match="Amazon Bedrock has names of its own for models"):
+        call_command(*claude, "--service", "bedrock")
+    assert not study.runs.exists()
+    call_command(*claude, "--service", "foundry", "--json")
+    assert study.runs.get().parameters["service"] == "foundry"
+    assert {seen.platform for seen in doors.seen} == {"foundry"}
