@@ -15,9 +15,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
-from codebooks.models import Code
-from reviews.models import Assignment
+from reviews.models import Assignment, Purpose
 from studies.invitations import invite
 from studies.models import Role
 from tests.factories import (
@@ -76,6 +76,20 @@ api/schema/
     OPTIONS 200 200 200 200 200
 api/studies/
     GET     403 200 200 200 200
+api/studies/<slug:slug>/compare/
+    GET     403 404 400 404 400
+api/studies/<slug:slug>/disagreements/
+    GET     403 404 404 404 200
+api/studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/
+    GET     403 404 404 404 200
+    POST    403 404 404 404 400
+api/studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/<slug:code>/
+    GET     403 404 404 404 200
+    POST    403 404 404 404 400
+api/studies/<slug:slug>/drift/
+    GET     403 404 400 404 400
+api/studies/<slug:slug>/plan/
+    GET     403 404 200 404 200
 api/studies/<slug:slug>/progress/
     GET     403 404 200 404 200
 api/studies/<slug:slug>/report/
@@ -121,6 +135,17 @@ api/studies/<slug:slug>/runs/estimate/
     GET     403 404 404 404 200
 api/studies/<slug:slug>/samples/
     POST    403 404 404 404 400
+api/studies/<slug:slug>/stability/
+    GET     403 404 400 404 400
+api/studies/<slug:slug>/trainings/
+    GET     403 404 404 404 200
+    POST    403 404 404 404 400
+api/studies/<slug:slug>/work/
+    GET     403 404 404 404 200
+api/studies/<slug:slug>/work/hand-out/
+    POST    403 404 404 404 400
+api/studies/<slug:slug>/work/hand-over/
+    POST    403 404 404 404 400
 i18n/setlang/
     GET     302 302 302 302 302
     POST    302 302 302 302 302
@@ -156,6 +181,21 @@ studies/<slug:slug>/coding/estimate/
     POST    302 404 404 404 302
 studies/<slug:slug>/coding/start/
     POST    302 404 404 404 302
+studies/<slug:slug>/compare/
+    GET     302 404 200 403 200
+studies/<slug:slug>/disagreements/
+    GET     302 404 404 404 200
+studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/
+    GET     302 404 404 404 200
+    POST    302 404 404 404 422
+studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/<slug:code>/
+    GET     302 404 404 404 200
+    POST    302 404 404 404 422
+studies/<slug:slug>/draw/
+    GET     302 404 404 404 200
+    POST    302 404 404 404 422
+studies/<slug:slug>/drift/
+    GET     302 404 200 403 200
 studies/<slug:slug>/people/
     GET     302 404 404 404 200
 studies/<slug:slug>/people/<int:pk>/
@@ -164,8 +204,14 @@ studies/<slug:slug>/people/invitations/<int:pk>/withdraw/
     POST    302 404 404 404 302
 studies/<slug:slug>/people/invite/
     POST    302 404 404 404 302
+studies/<slug:slug>/plan/
+    GET     302 404 200 404 200
+    POST    302 404 404 404 302
 studies/<slug:slug>/prevalence/
     GET     302 404 200 403 200
+studies/<slug:slug>/quotes/
+    GET     302 404 200 404 200
+    POST    302 404 404 404 302
 studies/<slug:slug>/report/
     GET     302 404 200 403 200
 studies/<slug:slug>/report/<str:name>
@@ -180,16 +226,32 @@ studies/<slug:slug>/review/keys/
 studies/<slug:slug>/speakers/
     GET     302 404 200 404 200
     POST    302 404 404 404 302
+studies/<slug:slug>/stability/
+    GET     302 404 200 403 200
 studies/<slug:slug>/trail.<str:kind>
     GET     302 404 404 404 200
 studies/<slug:slug>/trail/
     GET     302 404 404 404 200
+studies/<slug:slug>/training/
+    GET     302 404 404 404 200
+    POST    302 404 404 404 422
+studies/<slug:slug>/training/<int:pk>/
+    GET     302 404 404 404 200
+    POST    302 404 404 404 422
 studies/<slug:slug>/transcripts/
     GET     302 404 200 404 200
 studies/<slug:slug>/transcripts/<int:pk>/
     GET     302 404 200 404 200
 studies/<slug:slug>/transcripts/language/
     POST    302 404 404 404 302
+studies/<slug:slug>/work/
+    GET     302 404 404 404 200
+studies/<slug:slug>/work/hand-out/
+    POST    302 404 404 404 302
+studies/<slug:slug>/work/hand-over/
+    POST    302 404 404 404 302
+studies/<slug:slug>/work/mine/
+    GET     302 404 404 200 200
 """
 
 STUDY = "secret"
@@ -237,7 +299,7 @@ class World:
         self.reader = make_person("reader", study, Role.READER)
         self.coder = make_person("coder", study)
         self.lead = make_person("lead", study, Role.LEAD)
-        revision = make_revision(study)
+        revision = make_revision(study, one=("for", "against"))
         run = make_run(revision)
         segments = [make_segment("some words", study) for _number in range(2)]
         for segment in segments:
@@ -246,16 +308,26 @@ class World:
         self.assignment = Assignment.objects.create(
             item=sample.items.earliest("position"), person=self.coder
         )
+        # Two others disagree about the second item.
+        second = sample.items.latest("position")
+        for name, codes in (("one", ["hope", "for"]), ("two", ["against"])):
+            person = make_person(name, study)
+            coding = make_coding(second.segment, revision, person=person, codes=codes)
+            Assignment.objects.create(
+                item=second, person=person, coding=coding, answered_at=timezone.now()
+            )
+        training = make_sample(run, segments, purpose=Purpose.TRAINING)
         self.invitation, self.secret = invite(study, self.lead, "later", "coder")
         self.keys: dict[str, Any] = {
             "transcript": segments[0].transcript_id,
             "assignment": self.assignment.pk,
             "item": self.assignment.item_id,
-            "code": Code.objects.earliest("pk").pk,
             "member": study.memberships.get(person=self.coder).pk,
             "invitation": self.invitation.pk,
             "run": run.pk,
             "sample": sample.pk,
+            "training": training.items.earliest("position").pk,
+            "disagreement": second.pk,
         }
 
     def client(self, who: str) -> Client:
@@ -275,6 +347,8 @@ class World:
             "token": "x-y",
             "name": "report.json",
             "kind": "csv",
+            "dimension": "topics" if "<slug:code>" in address else "stance",
+            "code": "hope",
             "pk": self.keys[self.meant(address)],
         }
 
@@ -292,6 +366,8 @@ class World:
             ("invitations/", "invitation"),
             ("people/", "member"),
             ("samples/", "sample"),
+            ("training/", "training"),
+            ("disagreements/", "disagreement"),
             ("runs/", "run"),
         ):
             if part in address:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -139,18 +140,21 @@ def test_a_lead_reads_the_trail_by_person_and_action_a_page_at_a_time() -> None:
         assert client.get(f"/studies/trail/trail/?{odd}").status_code == 200
 
 
+def whole(client: Client, name: str) -> str:
+    answer: Any = client.get(f"/studies/trail/{name}")
+    return b"".join(answer.streaming_content).decode()
+
+
 def test_the_trail_is_a_table_that_runs_nothing_and_lines_of_json() -> None:
     study = make_study("trail")
     client = signed_in(study)
     record(study, None, "ruled", "=1+1", {"a": "ä"}, None)
     record(study, None, "invited", "ben")
-    table = b"".join(client.get("/studies/trail/trail.csv").streaming_content).decode()
+    table = whole(client, "trail.csv")
     rows = list(csv.DictReader(io.StringIO(table)))
     assert [row["subject"] for row in rows] == ["'=1+1", "ben"]
     assert json.loads(rows[0]["before"]) == {"a": "ä"}
-    lines = b"".join(
-        client.get("/studies/trail/trail.jsonl?action=ruled").streaming_content
-    ).decode()
+    lines = whole(client, "trail.jsonl?action=ruled")
     [one] = [json.loads(line) for line in lines.splitlines()]
     assert (one["subject"], one["before"], one["after"]) == ("=1+1", {"a": "ä"}, None)
     assert Event.objects.count() == 2
