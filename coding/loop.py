@@ -174,6 +174,8 @@ class Loop:
         self.in_flight = 0  # jobs
         self.good = 0
         self.bad: list[int] = []  # work that failed for good before anything succeeded
+        # Where something of the run succeeded before, what fails is to blame and nothing else.
+        self.proven = Attempt.objects.filter(work__run=run, outcome=Outcome.OK).exists()
         self.failures = 0  # of the service, one after the other
         self.last_good = time.monotonic()
         self.closed_until = 0.0
@@ -434,7 +436,7 @@ class Loop:
             if now - self.last_good > self.pace.patience:
                 self.because = f"{LONG_SILENCE} {outcome.reason}"
         elif isinstance(outcome, Failed):
-            if over and not self.good:
+            if over and not (self.good or self.proven):
                 self.bad.append(answer.piece.work)
                 if len(self.bad) >= NEVER_ONE_GOOD:
                     self.because = f"{ALL_FAILED} {outcome.reason}"

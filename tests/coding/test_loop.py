@@ -456,3 +456,32 @@ def test_quotes_are_looked_for_in_the_answer_that_is_coded() -> None:
     for quote in (Quote("I like tea."), Quote("I like tea.", 1), Quote("I like tea.", start=12)):
         [(_proposal, [row])] = supported(second, make(quote))
         assert (row.start, row.end, row.found) == (12, 23, "exact")
+
+
+@pytest.mark.django_db
+def test_a_run_in_which_something_succeeded_ends_though_all_that_is_left_fails(
+    simulator: Running,
+) -> None:
+    run = start(2)
+    assert go(run)["segments"]["done"] == 2
+    simulator.faults({"every": 1, "fault": "not_json"})
+    for number in range(7):
+        make_segment(f"I hope for another {number}.", run.study)
+    stands = go(start_run(run.study, "claude"))
+    assert stands["segments"]["failed"] == 7
+    assert stands["finished"]
+    assert not stands["stopped"]
+
+
+@pytest.mark.django_db
+def test_a_server_that_never_gives_a_usable_answer_is_not_asked_about_everything(
+    simulator: Running,
+) -> None:
+    simulator.faults({"every": 1, "fault": "not_json"})
+    run = start(30)
+    stands = go(run)
+    assert stands["stopped"].startswith("The first interviews all failed.")
+    assert stands["requests"] == 10  # five interviews, each asked about once more
+    assert stands["segments"]["pending"] == 30
+    simulator.faults()
+    assert go(start_run(run.study, "claude"))["segments"]["done"] == 30
