@@ -13,6 +13,7 @@ import numpy as np
 
 from reviews.prevalence import Domain, PrevalenceRow
 from reviews.stats.intervals import critical, sidak
+from reviews.stats.prevalence import LEAST_REVIEWED
 
 MOST_COMPARED = 6
 """Groups up to which every two are compared; with more, each with the largest."""
@@ -59,8 +60,9 @@ def difference_rows(rows: Sequence[PrevalenceRow], by: str) -> list[DifferenceRo
 
 
 def comparable(row: PrevalenceRow) -> bool:
-    """Return whether a group's figure may be set beside another's."""
-    return row.status == "ok" and row.method in DESIGN_BASED
+    """Return whether a group's figure may be set beside another's: ten answers, design-based."""
+    enough = row.reviewed >= LEAST_REVIEWED
+    return enough and row.status == "ok" and row.method in DESIGN_BASED
 
 
 def _pairs(groups: list[PrevalenceRow]) -> list[tuple[PrevalenceRow, PrevalenceRow]]:

@@ -350,7 +350,10 @@ def error_test(
     at = np.flatnonzero(decided)[inside]
     e = error[at]
     if kept.size < 2:
-        return ErrorTest(e.size, int(e.sum()), split, (), None, np.nan, np.nan, np.nan, "too_few")
+        seen = error[decided]
+        return ErrorTest(
+            seen.size, int(seen.sum()), split, (), None, np.nan, np.nan, np.nan, "too_few"
+        )
     of = np.searchsorted(kept, place[inside])
     w = np.ones(at.size) if weights is None else weights[at]
     # Blocks may be many and small; one that holds a single group decides nothing.
