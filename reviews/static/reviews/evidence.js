@@ -5,7 +5,7 @@ import { isHalf, toPoints, toUnits } from "./offsets.js";
 
 const list = document.getElementById("turns");
 const STYLES = ["solid", "dashed", "dotted", "double"];
-export const canHighlight = "highlights" in (window.CSS ?? {}) && "adoptedStyleSheets" in document;
+export const canHighlight = Boolean(window.CSS?.highlights) && "adoptedStyleSheets" in document;
 
 let spoken = []; // turns that can be evidence, in order
 const shown = new Map(); // what is marked: name -> { passages, initials, color }

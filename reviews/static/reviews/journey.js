@@ -153,6 +153,7 @@ export function show(question, { push = true, answers = null, stage = "blind" } 
 }
 
 function showState(question, stage) {
+  document.getElementById("previous").hidden = !trail.length && !screen.previous;
   document.getElementById("answered").hidden = !question.answered || stage !== "blind" || question.locked;
   document.getElementById("problem")?.remove();
   const skip = document.getElementById("skip");
@@ -187,6 +188,10 @@ function enteredBefore(question) {
       queueMicrotask(() => compare(question, null));
     }
     return record.answers;
+  }
+  if (record && !record.sent && record.version >= version) {
+    notice("restored", texts.restored, [], "");
+    return record.answers; // also where this page knew the question before it was entered
   }
   if (record) drafts.forget(question.assignment); // the server had it; what it has now holds
   if (!there?.said) return question.answered;

@@ -207,7 +207,7 @@ form.addEventListener("submit", (event) => {
 flagged.addEventListener("change", () => flag(flagged.value.trim()));
 oneByOneButton.addEventListener("click", () => oneByOne(!isOneByOne()));
 document.getElementById("help-button").addEventListener("click", openKeys);
-document.getElementById("previous")?.addEventListener("click", (event) => {
+document.getElementById("previous").addEventListener("click", (event) => {
   event.preventDefault();
   back();
 });
