@@ -424,13 +424,15 @@ class _Finder:
                 "pk",
                 "position",
                 "segment_id",
-                "inclusion",
                 "segment__transcript__external_id",
                 "segment__transcript__language",
             )
         )
         self.items = {int(row[2]): row for row in rows}
-        self.total = sum(1 / row[3] for row in self.items.values()) or 1.0
+        drawn = table.drawn
+        assert drawn is not None  # noqa: S101  the table holds a sample
+        self.chance = dict(zip(drawn.item.tolist(), drawn.inclusion.tolist(), strict=True))
+        self.total = sum(1 / chance for chance in self.chance.values()) or 1.0
         ruled = Ruling.objects.filter(item__sample__in=samples)
         self.ruled: dict[int, set[int]] = {}
         for item, code in ruled.values_list("item_id", "code_id"):
@@ -546,7 +548,7 @@ class _Finder:
     ) -> Case:
         segment = int(self.table.units.segment[self.people.units[unit]])
         rows = range(*np.searchsorted(self.at, [unit, unit + 1]).tolist())
-        item, position, _, chance, interview, language = self.items[segment]
+        item, position, _, interview, language = self.items[segment]
         return Case(
             item=item,
             position=position,
@@ -557,7 +559,7 @@ class _Finder:
             kind=question.kind,
             opinions=tuple(self._opinion(question, code, row) for row in rows),
             gain=float(gain),
-            shift=float(moves) / chance / self.total,
+            shift=float(moves) / self.chance[item] / self.total,
             unsure=bool(unsure),
             ruled=codes <= self.ruled.get(item, set()),
         )

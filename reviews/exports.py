@@ -26,10 +26,10 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from codebooks.models import Kind, Revision
 from coding.models import Answer, Coding, CodingKind, Evidence, Mark
-from reviews.models import Assignment, Item, Purpose, Sample
+from reviews.models import Assignment, Purpose, Sample
 from reviews.rows import no_formula
-from reviews.sampling import current_sample, revision_in_use
-from reviews.tables import attribute_names
+from reviews.sampling import current_sample, revision_in_use, rounds
+from reviews.tables import attribute_names, load_drawn, load_units
 from studies.audit import Action, record
 from studies.models import Membership, Segment, Study, Transcript
 from studies.problems import Problem, _
@@ -291,12 +291,15 @@ class Tidy:
 
     def places(self) -> Iterator[list[Place]]:
         """Yield the segments of the study in order, some hundreds at a time."""
-        items = {
-            segment: (stratum, inclusion)
-            for segment, stratum, inclusion in Item.objects.filter(sample=self.sample).values_list(
-                "segment_id", "stratum", "inclusion"
-            )
-        }
+        items: dict[int, tuple[str, float]] = {}
+        if self.sample:
+            # The chance of being in any round, as the report weighs by it.
+            units = load_units(self.study, rounds(self.sample))
+            drawn = load_drawn(self.sample, units)
+            for unit, stratum, inclusion in zip(
+                drawn.unit, drawn.stratum, drawn.inclusion, strict=True
+            ):
+                items[int(units.segment[unit])] = drawn.strata[stratum], float(inclusion)
         rows = Segment.objects.filter(transcript__study=self.study).order_by("pk")
         last = 0
         while places := [

@@ -304,16 +304,7 @@ def load_reviewed(samples: Sequence[Sample]) -> Table:
     last = samples[-1]
     guide, units = load_guide(last.revision), load_units(last.study, samples)
     people = load_people(last.study, last.revision, units, guide, samples)
-    rows = Item.objects.filter(sample__in=samples).order_by("segment_id")
-    found = list(rows.values_list("pk", "segment_id", "inclusion"))
-    drawn = Drawn(
-        sample=last.pk,
-        item=np.array([row[0] for row in found], dtype=np.int64),
-        unit=units.at(np.array([row[1] for row in found], dtype=np.int64)),
-        stratum=np.zeros(len(found), np.int64),
-        strata=("",),
-        inclusion=np.array([row[2] for row in found], dtype=np.float64),
-    )
+    drawn = load_drawn(last, units)
     return Table(units, guide, _undecided(len(units), guide), people, drawn, None)
 
 

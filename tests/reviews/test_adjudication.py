@@ -310,6 +310,9 @@ def test_agreement_after_discussion_is_reported_apart() -> None:
     assert after["hope"].counts.differ == 0
     now = next(row for row in before if row.code == "hope" and row.language is None)
     assert now.estimate < 1
+    # The report says the same of it, reckoned in another way.
+    told = next(row for row in agreement_rows(table, 1, 10).discussion if row.code == "hope")
+    assert (told.before, told.after) == pytest.approx((now.estimate, after["hope"].estimate))
     assert after["for"].counts == next(row for row in before if row.code == "for").counts
 
 
