@@ -16,8 +16,10 @@ from django.utils import timezone
 
 from coding.models import Coding
 from reviews.assigning import (
+    FREE,
     LEASE,
     MOST_HELD,
+    OPEN,
     PREFETCH,
     hand_out,
     keep,
@@ -294,6 +296,30 @@ def test_tidying_counts_anew_and_is_done_once_in_a_while() -> None:
     assert not tidy(sample)
     recount(sample.items.values_list("pk", flat=True))
     assert set(sample.items.values_list("taken", flat=True)) == {0}
+
+
+@pytest.mark.django_db
+def test_a_free_seat_is_found_through_an_index_and_nothing_is_sorted() -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL chooses its way by how much there is")
+    language = {"trained": "", "lock": ""}
+    asked: list[tuple[str, list[Any], str]] = [
+        (FREE.format(language="", **language), [1, 1, 3], "items_with_a_seat "),
+        (
+            FREE.format(language="AND i.language = %s", **language),
+            [1, "ar", 1, 3],
+            "items_with_a_seat_by_language",
+        ),
+        (OPEN.format(samples="%s"), [1, 1, 3, 1, 1, 3], "own_open_assignments"),
+    ]
+    for statement, values, index in asked:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+            plan = "\n".join(row[-1] for row in cursor.fetchall())
+        assert index in plan
+        assert "ORDER BY" not in plan
+        assert "SCAN i" not in plan
+        assert "SCAN a" not in plan
 
 
 @pytest.mark.django_db(transaction=True)
