@@ -1,6 +1,7 @@
 import json
 import subprocess
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from coding.coders import Allowed, Usage
 from coding.coders.claude import told
 from coding.limits import BURST, HOLD, MINUTE, Limiter, need
 from coding.models import Allowance
-from tests.coding.management.test_code import MANAGE, ROOT, Place
+from coding.runs import coder_for, start_run
+from studies.models import Study
+from tests.coding.places import MANAGE, ROOT, Place
+from tests.factories import make_revision, make_segment, make_study
 from tests.simulator.server import Running
 
 WHERE = ("https://there", "claude-haiku-5-5")
@@ -100,6 +104,32 @@ def test_what_is_held_and_not_sent_comes_back() -> None:
     limiter.close()
     assert Allowance.objects.get().requests_left > before
     assert Allowance.objects.get().requests_left <= BURST * 6_000
+
+
+@pytest.mark.django_db
+def test_two_keys_have_a_limit_each_and_neither_is_written_down(
+    simulator: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = []
+    for key in ("key-of-one", "key-of-two"):
+        monkeypatch.setenv("ANTHROPIC_API_KEY", key)
+        study = make_study()
+        make_revision(study)
+        with closing(coder_for(start_run(study_with_work(study), "claude"))) as coder:
+            accounts.append(str(getattr(coder, "account", "")))
+    first, second = (Limiter(*WHERE, account) for account in accounts)
+    first.hear(Allowed({"requests": 1_200}, {"requests": 1_200}))
+    assert first.take([need(0, 0)] * 300) == 100
+    assert second.take([need(0, 0)] * 300) == 300  # of which nobody has told anything
+    second.hear(Allowed({"requests": 2_400}, {"requests": 2_400}))
+    assert second.take([need(0, 0)] * 300) == 200
+    assert set(Allowance.objects.values_list("account", flat=True)) == set(accounts)
+    assert not any("key-of" in account or not account for account in accounts)
+
+
+def study_with_work(study: Study) -> Study:
+    make_segment("I hope.", study)
+    return study
 
 
 def test_headers_that_tell_nothing_useful_are_left_alone() -> None:

@@ -18,10 +18,9 @@ from typing import Any
 import pytest
 from kombu import Connection, Queue
 
-from tests.coding.management.test_code import MANAGE, Place
+from tests.coding.places import MANAGE, ROOT, Place
 from tests.simulator.server import Running
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 BROKERS = {
     "redis": ("redis://127.0.0.1:6379/0", 6379, "redis"),
     "rabbitmq": ("amqp://guest:guest@127.0.0.1:5672//", 5672, "amqp"),
@@ -38,7 +37,7 @@ def answers(port: int) -> bool:
 def process(place: Place, *words: str) -> "Iterator[subprocess.Popen[bytes]]":
     """Run Celery with `words` in a process group of its own, gone at the end."""
     command = [sys.executable, "-m", "celery", "-A", "config", *words]
-    with (place.path.parent / f"{words[0]}.log").open("ab") as log:
+    with (place.folder / f"{words[0]}.log").open("ab") as log:
         begun = subprocess.Popen(  # noqa: S603  this Python, with words of ours
             command,
             env=place.environment,
@@ -59,7 +58,7 @@ def process(place: Place, *words: str) -> "Iterator[subprocess.Popen[bytes]]":
 def wait_until(place: Place, query: str, least: int) -> None:
     end = time.monotonic() + 240  # a busy machine is slow, a lost message is for ever
     while place.ask(query)[0][0] < least:
-        logs = "".join(path.read_text() for path in place.path.parent.glob("*.log"))
+        logs = "".join(path.read_text() for path in place.folder.glob("*.log"))
         assert time.monotonic() < end, logs
         time.sleep(0.05)
 
@@ -87,7 +86,7 @@ def test_a_lost_message_and_a_killed_worker_lose_nothing(
         channel: Any = connection.channel()
         bound = Queue(queue, routing_key=queue, channel=channel)
         said = subprocess.run(  # noqa: S603  this Python, with words of ours
-            command, env=place.environment, cwd=ROOT, check=True, capture_output=True, timeout=60
+            command, env=place.environment, cwd=ROOT, check=True, capture_output=True, timeout=240
         )
         assert json.loads(said.stdout)["segments"]["pending"] == count
         assert bound.purge() == 1  # the broker forgets what it was told
@@ -118,3 +117,40 @@ def test_a_lost_message_and_a_killed_worker_lose_nothing(
     lost = place.ask("select count(*) from coding_attempt where outcome = 'sent'")[0][0]
     assert simulator.ledger["requests"] <= count + lost
     assert lost <= 2 * 64  # threads and what waits for them, of each loop that was at it
+
+
+def test_a_worker_that_is_told_to_leave_does_so_within_seconds_and_gives_its_work_back(
+    simulator: Running, tmp_path: Path
+) -> None:
+    broker = next((b for b in sorted(BROKERS) if answers(BROKERS[b][1])), "")
+    if not broker:
+        pytest.skip("neither Redis nor RabbitMQ answers on its standard port")
+    count, queue = 500, f"concord-test-{uuid.uuid4().hex}"
+    simulator.service.configure(latency=3.0)
+    place = Place(tmp_path, simulator, count)
+    place.environment |= {
+        "CONCORD_BROKER": BROKERS[broker][0],
+        "CONCORD_QUEUE": queue,
+        "CONCORD_DATA": str(tmp_path),
+    }
+    command = [*MANAGE, "code", "hopes", "--coder", "claude", "--yes", "--queue", "--json"]
+    with Connection(BROKERS[broker][0]) as connection:
+        channel: Any = connection.channel()
+        bound = Queue(queue, routing_key=queue, channel=channel)
+        subprocess.run(  # noqa: S603  this Python, with words of ours
+            command, env=place.environment, cwd=ROOT, check=True, capture_output=True, timeout=240
+        )
+        worker = ("worker", "-P", "prefork", "-c", "1", "-l", "warning", "--without-gossip")
+        with process(place, *worker) as begun:
+            wait_until(place, "select count(*) from coding_work where state = 'done'", 10)
+            begun.terminate()
+            told = time.monotonic()
+            begun.wait(120)
+        assert time.monotonic() - told < 100  # a shift would go on for five minutes
+        states = dict(place.ask("select state, count(*) from coding_work group by state"))
+        assert states.keys() == {"done", "pending"}
+        assert place.ask("select count(*) from coding_attempt where outcome = 'sent'") == [(0,)]
+        assert bound.purge() == 1  # another worker is told to go on
+        bound.delete()
+        if broker == "redis":
+            channel.client.delete(*channel.client.keys(f"*{queue}*"))

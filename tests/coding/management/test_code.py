@@ -1,13 +1,9 @@
 import json
-import os
 import random
 import signal
-import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,22 +11,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from tests.coding.places import Place
 from tests.factories import make_revision, make_segment, make_study
 from tests.simulator.server import Running
-
-ROOT = Path(__file__).resolve().parent.parent.parent.parent
-MANAGE = [sys.executable, str(ROOT / "manage.py")]
-MAKE = """
-import django
-django.setup()
-from django.core.management import call_command
-from tests.factories import make_revision, make_segment, make_study
-call_command("migrate", verbosity=0)
-study = make_study("hopes")
-make_revision(study)
-for number in range({count}):
-    make_segment(f"I hope for number {{number}} of my wishes.", study)
-"""
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -118,44 +101,6 @@ def test_a_run_that_has_to_stop_says_why_and_fails(simulator: Running) -> None:
     make_segment("I hope.", study)
     with pytest.raises(CommandError, match="The run stopped: The account has reached a limit"):
         call_command("code", "hopes", "--coder", "claude", "--yes")
-
-
-class Place:
-    """A database file of its own with a study of `count` segments, and real processes on it."""
-
-    def __init__(self, folder: Path, simulator: Running, count: int) -> None:
-        self.path = folder / "own.sqlite3"
-        self.environment = {
-            **os.environ,
-            "DATABASE_URL": f"sqlite:///{self.path}",
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "CONCORD_SECRET_KEY": "tests-only",
-            "ANTHROPIC_BASE_URL": simulator.url,
-            "ANTHROPIC_API_KEY": "test-key",
-        }
-        subprocess.run(  # noqa: S603  this Python, with words of ours
-            [sys.executable, "-c", MAKE.format(count=count)],
-            env=self.environment,
-            cwd=ROOT,
-            check=True,
-            timeout=60,
-        )
-
-    def begin(self, *more: str) -> "subprocess.Popen[str]":
-        more = more or ("--threads", "4")
-        return subprocess.Popen(  # noqa: S603  this Python, with words of ours
-            [*MANAGE, "code", "hopes", "--coder", "claude", "--yes", *more, "--json"],
-            env=self.environment,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, query: str) -> list[Any]:
-        with closing(sqlite3.connect(self.path, timeout=30)) as database:
-            return database.execute(query).fetchall()
 
 
 def wait_for(simulator: Running, requests: int, process: "subprocess.Popen[str]") -> None:
