@@ -74,7 +74,7 @@ listen(JSON.parse(form.dataset.keys), {
     chosen.click();
     return true;
   },
-  help: () => { why.focus(); return true; },
+  help: () => { document.getElementById("key-help").scrollIntoView({ block: "center" }); return true; },
 });
 form.addEventListener("submit", (event) => {
   if ("sent" in form.dataset) event.preventDefault(); // two clicks are one ruling

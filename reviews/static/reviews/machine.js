@@ -1,6 +1,6 @@
 // After the answer is in: what the machine said, or what the key of a training round says.
 
-import { codes, dimensions } from "./answers.js";
+import { codes, dimensions, groups } from "./answers.js";
 import { mark, placeOf, pointAt, style } from "./evidence.js";
 
 const MACHINE = "machine";
@@ -19,13 +19,16 @@ export function hideMachine() {
     line.hidden = true;
     line.replaceChildren();
   }
-  for (const dimension of dimensions) dimension.element.classList.remove("same");
+  hideWhatIsEmpty();
 }
 
-function showDimensions() {
+/** Hide groups and dimensions of which every code is hidden. */
+function hideWhatIsEmpty() {
+  const isSame = (code) => code.element.classList.contains("same");
+  for (const group of groups) group.element.classList.toggle("same", group.codes.every(isSame));
   for (const dimension of dimensions) {
     const own = codes.filter((code) => code.dimension === dimension);
-    dimension.element.classList.toggle("same", own.every((code) => code.element.classList.contains("same")));
+    dimension.element.classList.toggle("same", own.every(isSame));
   }
 }
 
@@ -68,7 +71,7 @@ export function showSecond({ marks, machine }, texts) {
   const differing = marks.filter((one) => one.differs);
   const known = new Set(differing.map(find));
   for (const code of codes) code.element.classList.toggle("same", !known.has(code));
-  showDimensions();
+  hideWhatIsEmpty();
   const passages = [];
   for (const one of differing) {
     const code = find(one);
