@@ -65,6 +65,7 @@ class Reset(auth.PasswordResetConfirmView):
 
     def form_valid(self, form: forms.BaseForm) -> HttpResponse:
         answer = super().form_valid(form)  # type: ignore[arg-type]  # its own SetPasswordForm
-        unlock(username=self.user.get_username())
+        if self.user:
+            unlock(username=self.user.get_username())
         messages.success(self.request, _("The new password holds: sign in with it."))
         return answer

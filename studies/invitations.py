@@ -111,7 +111,9 @@ def accept_as_new(digest: str, username: str, password: str, email: str = "") ->
         if membership is None:
             _check_free(study, invitation.name)
         taken = User.objects.filter(username__iexact=username)
-        if taken.exclude(pk=membership.person_id if membership else None).exists():
+        if membership:
+            taken = taken.exclude(pk=membership.person_id)
+        if taken.exists():
             raise Problem(_("The user name “%(name)s” is taken: choose another."), name=username)
         if membership:
             person = membership.person

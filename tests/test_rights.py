@@ -386,7 +386,7 @@ def ask(client: Client, method: str, path: str, form: dict[str, str] | None = No
     sent = urlencode(form or {})
     kind = "application/x-www-form-urlencoded" if form else "application/json"
     with transaction.atomic():
-        answer = client.generic(method, path, sent, content_type=kind)
+        answer: Any = client.generic(method, path, sent, content_type=kind)
         answer.said = b"".join(answer.streaming_content) if answer.streaming else answer.content
         transaction.set_rollback(True)
     return answer

@@ -54,5 +54,6 @@ def test_what_is_long_is_cut_and_what_is_no_json_is_made_so() -> None:
         make_study(), None, Action.RULED, "s" * 400, {"why": "x" * 9_000}, {"a": float("nan")}
     )
     event.refresh_from_db()
+    assert event.before
     assert len(event.subject) == len(event.before["why"]) == LONGEST
     assert event.after == {"a": None}
