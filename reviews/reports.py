@@ -48,7 +48,7 @@ from reviews.prevalence import (
     prevalence_rows,
     shares_above,
 )
-from reviews.sampling import current_sample, latest_run, revision_in_use
+from reviews.sampling import ASKED, current_sample, latest_run, revision_in_use
 from reviews.tables import (
     NOT_KNOWN,
     Guide,
@@ -474,6 +474,7 @@ def fingerprint(
             [[one.pk, one.seed, one.frame_digest, one.run_id, one.design] for one in rounds],
             _sums(Item.objects.filter(sample__in=rounds)),
             _sums(asked, "coding_id", "person_id"),
+            asked.filter(ASKED).count(),
             asked.exclude(skipped_because="").count(),
             _sums(ruled, "code_id", "value"),
             _groups(ruled, "applies"),
@@ -641,7 +642,7 @@ def _sample_facts(sample: Sample | None, table: Table, strata: Strata) -> Sample
     inside = people.rows(np.isin(people.unit, drawn.unit))
     codings = np.bincount(np.searchsorted(drawn.unit, inside.unit), minlength=len(drawn.unit))
     rounds = rounds_of(sample)
-    assignments = Assignment.objects.filter(item__sample__in=rounds)
+    assignments = Assignment.objects.filter(ASKED, item__sample__in=rounds)
     populations = {size["key"]: size["population"] for size in sample.design.get("sizes", [])}
     reviewed = np.bincount(drawn.stratum[codings > 0], minlength=len(drawn.strata))
     size = np.bincount(drawn.stratum, minlength=len(drawn.strata))
@@ -690,7 +691,7 @@ def _responses(sample: Sample | None, table: Table) -> list[ResponseRow]:
     items = len(drawn.unit)
     place = {int(pk): at for at, pk in enumerate(drawn.item)}
     seats = np.zeros((items, 3), np.int64)
-    rows = Assignment.objects.filter(item__sample__in=rounds_of(sample))
+    rows = Assignment.objects.filter(ASKED, item__sample__in=rounds_of(sample))
     for item, coding, why in rows.values_list("item_id", "coding_id", "skipped_because").iterator():
         seats[place[item]] += (1, bool(coding), bool(why and not coding))
     reviewed = np.isin(drawn.unit, table.people.units)

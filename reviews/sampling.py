@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Count, F, Min, OuterRef, Subquery
+from django.db.models import Count, F, Min, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Least
 
 from codebooks.models import Kind, Revision
@@ -37,6 +37,8 @@ LEAST_ERROR, MOST_ERROR = 0.02, 0.5
 LARGEST_SEED = 2**63 - 1
 KEY_LENGTH = 200
 BATCH = 2000
+# Who is asked about an item, or was and answered; others gave the seat back, or it was taken back.
+ASKED = Q(returned_at=None) | Q(answered_at__isnull=False)
 NAMED = 5  # so many interviews are named in a sentence
 
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 from codebooks.models import Code
 from coding.models import Answer, Coding, Mark
 from reviews.models import Assignment, Sample
+from reviews.reports import report
 from reviews.sampling import continue_sample, draw_sample, vacant
 from reviews.steering import (
     differences,
@@ -218,6 +219,22 @@ def test_some_seats_may_be_withdrawn_and_handed_out_again() -> None:
         hand_over(sample, person("ben"), person("ben"))
     with pytest.raises(Problem, match="Name the coders"):
         fill_seats(sample, [])
+
+
+def test_the_report_counts_what_moved_once() -> None:
+    study = made()
+    sample = draw_sample(study, size=12, coders=["ben"], seed=1)
+    before = report(study, replicates=5).sample
+    assert before is not None
+    assert before.assigned == 12
+    hand_over(sample, person("ben"), person("Ana"), count=5)
+    after = report(study, replicates=5).sample
+    assert after is not None
+    assert after.assigned == 12
+    hand_over(sample, person("ben"), None)
+    withdrawn = report(study, replicates=5).sample
+    assert withdrawn is not None
+    assert withdrawn.assigned == 5
 
 
 def test_nobody_gets_an_item_twice_and_loads_stay_even() -> None:
