@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -17,8 +18,10 @@ from django.utils.translation import gettext, ngettext
 
 from reviews.agreement import AgreementRow, Counts
 from reviews.exports import written_whole
+from reviews.findings import Section, checklists, sections
 from reviews.pictures import png
 from reviews.prevalence import PrevalenceRow
+from reviews.records import design_record
 from reviews.reports import Report, as_json
 from reviews.rows import no_formula
 from reviews.wording import AgreementLine, PrevalenceLine, page
@@ -50,7 +53,9 @@ def write_report(report: Report, folder: Path) -> list[Path]:
 
 def html_file(report: Report) -> bytes:
     """Return the report as one HTML file with its styles and pictures inside, and no script."""
-    return render_to_string("reviews/report_file.html", page(report, by=report.by)).encode()
+    context = page(report, by=report.by)
+    context |= {"sections": sections(report), "checklists": checklists(report)}
+    return render_to_string("reviews/report_file.html", context).encode()
 
 
 def json_file(report: Report) -> bytes:
@@ -150,9 +155,46 @@ def document_file(report: Report) -> bytes:
             for line in shown["evidence"]
         ],
     )
+    for section in [*sections(report), *checklists(report)]:
+        _section(document, section)
     file = io.BytesIO()
     document.save(file)
-    return file.getvalue()
+    return undated(file)
+
+
+def undated(file: io.BytesIO) -> bytes:
+    """Return a zip file with the same parts and no times, so that the same is the same."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(file) as made, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in made.namelist():
+            archive.writestr(zipfile.ZipInfo(name), made.read(name), zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def record_file(report: Report) -> bytes:
+    """Return the design record, from which `manage.py report --record` makes the same report."""
+    text = json.dumps(design_record(report), ensure_ascii=False, allow_nan=False, indent=1)
+    return f"{text}\n".encode()
+
+
+def rows_file(*path: str) -> Callable[[Report], bytes]:
+    """Return what makes a table of the rows at `path` of the JSON, nested parts as JSON."""
+
+    def made(report: Report) -> bytes:
+        rows: Any = as_json(report)
+        for name in path:
+            rows = rows[name]
+        heads = list(dict.fromkeys(head for row in rows for head in row))
+        cells = [
+            [
+                json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+                for value in (row.get(head) for head in heads)
+            ]
+            for row in rows
+        ]
+        return _csv(report, heads, cells)
+
+    return made
 
 
 FILES: dict[str, Callable[[Report], bytes]] = {
@@ -162,6 +204,10 @@ FILES: dict[str, Callable[[Report], bytes]] = {
     "agreement.csv": agreement_file,
     "prevalence.csv": prevalence_file,
     "evidence.csv": evidence_file,
+    "accuracy.csv": rows_file("machine", "accuracy"),
+    "differences.csv": rows_file("differences"),
+    "error_tests.csv": rows_file("machine", "error_tests"),
+    "design.json": record_file,
 }
 """Every file of the report by its name, and what makes it."""
 
@@ -186,6 +232,17 @@ def _csv(report: Report, heads: Sequence[str], rows: Iterable[Sequence[Any]]) ->
         cells = [no_formula(cell) if isinstance(cell, str) else cell for cell in cells]
         writer.writerow(cells + [True for _head in mark])
     return text.getvalue().encode()
+
+
+def _section(document: Any, section: Section) -> None:
+    """Write a section: its sentences, its picture, its table."""
+    document.add_heading(clean(section.title), 1)
+    for sentence in section.sentences:
+        document.add_paragraph(clean(sentence))
+    if section.picture:
+        _picture(document, section.picture)
+    if section.rows:
+        _table(document, list(section.heads), [list(row) for row in section.rows])
 
 
 def _area(document: Any, area: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from reviews.findings import checklists, sections
 from reviews.report_files import FILES
 from reviews.reports import Report, report
 from reviews.reviewing import must_stay_blind
@@ -107,6 +108,8 @@ def _shown(
     if code not in keys:
         code = keys[0] if keys and _figures(made, by) > MOST_FIGURES else ""
     context |= page(made, by=by, code=code)
+    if template == "reviews/report.html":
+        context |= {"sections": sections(made), "checklists": checklists(made)}
     context |= {
         "code": code,
         "codes": [(key, name.label) for key, name in zip(keys, codes, strict=True)],

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from config.commands import Command as BaseCommand
+from reviews.records import from_record
 from reviews.report_files import write_report
 from reviews.reports import REPLICATES, SEED, Report, as_json, report
 from reviews.wording import AgreementLine, EvidenceLine, PrevalenceLine, page
@@ -31,6 +32,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--by", default="", help=_("language or attributes, separated by commas")
         )
+        parser.add_argument(
+            "--record",
+            type=Path,
+            metavar="FILE",
+            help=_("the design record of an earlier report: make the very same again"),
+        )
         parser.add_argument("--run", type=int, metavar="ID", help=_("another run than the latest"))
         parser.add_argument("--sample", type=int, metavar="ID", help=_("another sample"))
         parser.add_argument("--seed", type=int, default=SEED, help=_("where chance begins"))
@@ -38,14 +45,17 @@ class Command(BaseCommand):
 
     def work(self, **options: Any) -> dict[str, Any]:
         study = study_named(options["study"])
-        self.made = report(
-            study,
-            by=options["by"].split(","),
-            run=options["run"],
-            sample=options["sample"],
-            seed=options["seed"],
-            replicates=options["replicates"],
-        )
+        if options["record"]:
+            self.made = from_record(study, options["record"])
+        else:
+            self.made = report(
+                study,
+                by=options["by"].split(","),
+                run=options["run"],
+                sample=options["sample"],
+                seed=options["seed"],
+                replicates=options["replicates"],
+            )
         result = as_json(self.made)
         if options["out"]:
             paths = write_report(self.made, Path(options["out"]))

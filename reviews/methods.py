@@ -1,0 +1,213 @@
+"""The methods section, written out with the study’s own figures, and which codes not to use."""
+
+import math
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from reviews.agreement import HUMANS
+from reviews.prevalence import PrevalenceRow
+from reviews.reports import Report
+from reviews.wording import coefficient, count, share, state_name
+
+TENTATIVE = 0.667
+WIDE = 0.1
+"""Half-width from which an interval says too little to be reported as a share."""
+
+
+def methods(report: Report) -> list[str]:
+    """Return the paragraphs of the methods section; what did not happen is not told."""
+    told = [
+        _corpus(report),
+        codebook_text(report),
+        machine_text(report),
+        *_people(report),
+        _estimate(report),
+        _quotations(report),
+        _software(report),
+    ]
+    return [text for text in told if text]
+
+
+def _corpus(report: Report) -> str:
+    languages = sorted(report.languages.items(), key=lambda item: (-item[1], item[0]))
+    most = ", ".join(f"{name} {count(number)}" for name, number in languages[:6])
+    return _(
+        "The corpus holds %(interviews)s interviews in %(languages)s languages (%(most)s%(rest)s), "
+        "coded as %(segments)s segments."
+    ) % {
+        "interviews": count(report.interviews),
+        "languages": count(len(languages)),
+        "most": most,
+        "rest": ", …" if len(languages) > 6 else "",
+        "segments": count(report.segments),
+    }
+
+
+def codebook_text(report: Report) -> str:
+    """Return what the codebook is."""
+    codes = sum(name.code is not None for name in report.names)
+    dimensions = sum(name.code is None for name in report.names)
+    return _(
+        "The codebook “%(name)s”, frozen as revision %(revision)s, has %(codes)s codes in "
+        "%(dimensions)s dimensions."
+    ) % {
+        "name": report.codebook,
+        "revision": count(report.revision),
+        "codes": count(codes),
+        "dimensions": count(dimensions),
+    }
+
+
+def machine_text(report: Report) -> str:
+    """Return who the machine was, when, and what it left out; nothing without a machine."""
+    run = report.run
+    if run is None:
+        return ""
+    said = (
+        _(
+            "A language model, %(model)s, coded every segment on %(date)s (prompt SHA-256 "
+            "%(digest)s…). It is treated as an instrument whose errors are measured, never as one "
+            "of the coders."
+        )
+        if run.language_model
+        else _(
+            "An offline similarity suggester, %(model)s, which is no language model, coded every "
+            "segment on %(date)s. It is treated as an instrument whose errors are measured, never "
+            "as one of the coders."
+        )
+    )
+    text = said % {
+        "model": run.model,
+        "date": run.date[:10],
+        "digest": run.prompt_digest[:12] or "–",
+    }
+    missing = [
+        f"{state_name(state)} {count(number)}"
+        for state, number in run.states.items()
+        if state != "done" and number
+    ]
+    if missing:
+        text += " " + _(
+            "Segments without a coding (%(states)s) stay in the population as a label of their "
+            "own and are never counted as a no."
+        ) % {"states": ", ".join(missing)}
+    return text
+
+
+def _people(report: Report) -> list[str]:
+    sample = report.sample
+    if sample is None:
+        return []
+    texts = [
+        _(
+            "A probability sample of %(size)s of %(population)s segments was drawn (%(strata)s; "
+            "seed %(seed)s; frame SHA-256 %(frame)s…) and coded by %(coders)s people, blind to the "
+            "machine’s codes and to each other’s: %(reviewed)s segments were coded, %(twice)s of "
+            "them by two or more people independently; %(skipped)s of %(assigned)s assignments "
+            "were skipped."
+        )
+        % {
+            "size": count(sample.size),
+            "population": count(sample.population),
+            "strata": _("strata: %(names)s") % {"names": ", ".join(sample.strata)}
+            if sample.strata
+            else _("one stratum"),
+            "seed": sample.seed,
+            "frame": sample.frame_digest[:12],
+            "coders": count(len(sample.coders)),
+            "reviewed": count(sample.reviewed),
+            "twice": count(sample.twice),
+            "skipped": count(sample.skipped),
+            "assigned": count(sample.assigned),
+        }
+    ]
+    if len(sample.rounds) > 1:
+        texts.append(
+            _("The sample was drawn in %(rounds)s rounds; inclusion probabilities are over all.")
+            % {"rounds": count(len(sample.rounds))}
+        )
+    if sample.rulings:
+        texts.append(
+            ngettext(
+                "%(count)s disagreement was settled by a ruling; the blind codings were kept, and "
+                "agreement is of the blind codings alone.",
+                "%(count)s disagreements were settled by rulings; the blind codings were kept, and "
+                "agreement is of the blind codings alone.",
+                sample.rulings,
+            )
+            % {"count": count(sample.rulings)}
+        )
+    return texts
+
+
+def _estimate(report: Report) -> str:
+    if report.sample is None:
+        return ""
+    alphas = [
+        row.estimate
+        for row in report.agreement
+        if row.between == HUMANS and row.language is None and row.code
+        and not math.isnan(row.estimate)
+    ]  # fmt: skip
+    text = _(
+        "Agreement is Krippendorff’s alpha with percentile intervals from %(replicates)s bootstrap "
+        "replicates over interviews. Prevalence is the share in the population, post-stratified "
+        "by design stratum and the machine’s label, with MOVER-Jeffreys 95 %% intervals."
+    ) % {"replicates": count(report.replicates)}
+    if alphas:
+        text += " " + _("Between people alpha was %(low)s to %(high)s over %(codes)s codes.") % {
+            "low": coefficient(min(alphas)),
+            "high": coefficient(max(alphas)),
+            "codes": count(len(alphas)),
+        }
+    return text
+
+
+def _quotations(report: Report) -> str:
+    if report.run is None or math.isnan(report.evidence.share):
+        return ""
+    return _(
+        "Every quotation of the machine was looked for in the transcript: %(share)s stand there "
+        "in the participant’s words (word for word or nearly)."
+    ) % {"share": share(report.evidence.share)}
+
+
+def _software(report: Report) -> str:
+    return _(
+        "Computed with Concord; seed %(seed)s, fingerprint of the rows %(fingerprint)s…. The "
+        "design record (design.json) gives this report again, bit for bit."
+    ) % {"seed": report.seed, "fingerprint": report.fingerprint[:12]}
+
+
+def unfit(report: Report) -> list[tuple[PrevalenceRow, str]]:
+    """Return the codes whose share should not be reported, each with the reason."""
+    alphas = {
+        (row.dimension, row.code): row
+        for row in report.agreement
+        if row.between == HUMANS and row.language is None
+    }
+    found = []
+    for row in report.prevalence:
+        if row.domain or row.quantity != "share" or row.code is None:
+            continue
+        reasons = []
+        if row.grade in ("C", "D", None):
+            reasons.append(
+                _("no validated estimate (grade %(grade)s)") % {"grade": row.grade or "–"}
+            )
+        elif row.status != "ok":
+            reasons.append(_("too few answers or no positive one"))
+        elif (row.high - row.low) / 2 > WIDE:
+            reasons.append(_("the interval is wider than ±%(points)s points") % {"points": "10"})
+        agreement = alphas.get((row.dimension, row.code))
+        if agreement is not None and not math.isnan(agreement.low) and agreement.low < TENTATIVE:
+            reasons.append(
+                _("agreement between people may lie below .667 (alpha from %(low)s)")
+                % {"low": coefficient(agreement.low)}
+            )
+        elif agreement is None or math.isnan(agreement.estimate):
+            reasons.append(_("agreement between people is not known"))
+        if reasons:
+            found.append((row, "; ".join(reasons)))
+    return found
