@@ -296,6 +296,9 @@ def _picture(chart: Any) -> Picture:
     # The page names the picture as a whole and has its numbers in a table; nameless parts of it
     # would only be noise to somebody who listens.
     svg = NAMELESS.sub("", str(vl_convert.vegalite_to_svg(spec)))
-    # Several pictures stand in one page, where a name may be defined once only.
-    own = hashlib.sha256(svg.encode()).hexdigest()[:8]
-    return Picture.of(DEFINED.sub(rf"\1-{own}-\2", svg), spec)
+    # Several pictures stand in one page, where a name may be defined once only. Named by what is
+    # drawn and not by how many were drawn before, so that the same picture is the same.
+    own = hashlib.sha256(DEFINED.sub("", svg).encode()).hexdigest()[:8]
+    order = list(dict.fromkeys(match[0] for match in DEFINED.finditer(svg)))
+    svg = DEFINED.sub(lambda match: f"{match[1]}-{own}-{order.index(match[0])}", svg)
+    return Picture.of(svg, spec)
