@@ -6,6 +6,8 @@ import { isHalf, toPoints, toUnits } from "./offsets.js";
 const list = document.getElementById("turns");
 const STYLES = ["solid", "dashed", "dotted", "double"];
 export const canHighlight = Boolean(window.CSS?.highlights) && "adoptedStyleSheets" in document;
+const sheet = canHighlight ? new CSSStyleSheet() : null; // one for all: each costs every element
+if (sheet) document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
 
 let spoken = []; // turns that can be evidence, in order
 const shown = new Map(); // what is marked: name -> { passages, initials, color }
@@ -61,10 +63,8 @@ function spot(words, at) {
 /** Say how the passages of `name` look; codes are told apart by their underline too. */
 export function style(name, color, number) {
   if (!canHighlight) return;
-  const sheet = new CSSStyleSheet();
   const line = `underline 2px ${STYLES[number % STYLES.length]} ${color}`;
   sheet.insertRule(`.words::highlight(${name}), .part::highlight(${name}) { background-color: ${color}33; text-decoration: ${line}; }`);
-  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
 }
 
 /** What is selected, as ranges of code points, one for each turn of the participant. */
