@@ -4,7 +4,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("imports", "evidence", "coding", "batches", "agreement", "report", "review", "lists", "screen")
+NAMES = (
+    "imports",
+    "evidence",
+    "coding",
+    "batches",
+    "agreement",
+    "report",
+    "review",
+    "lists",
+    "screen",
+    "coverage",
+)
 
 
 def main() -> None:
