@@ -213,6 +213,8 @@ def attributes(study: Study) -> list[str]:
 def _keys(chosen: "QuerySet[Transcript]", asked: Asked, most: int) -> list[int]:
     """Return the keys of the first `most` rows after, or the last `most` before, the one named."""
     column = COLUMNS[Sort(asked.sort.removeprefix("-"))]
+    if asked.id and column == "pk":
+        column = "external_id"  # its index holds the ids; in the order of import rows would be read
     upwards = not asked.sort.startswith("-")
     backwards = bool(asked.before)
     ascending = upwards != backwards
