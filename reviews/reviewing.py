@@ -88,6 +88,13 @@ LONGEST_WHY = 1_000
 LONGEST_DRAFT = 200_000  # characters
 LONGEST_WORK = 24 * 60 * 60  # seconds; what is more is a page left open
 ANSWERS = frozenset(Answer.values)
+# What a question is made of, besides the sample and the study.
+SHOWN = [
+    *(field.attname for field in Assignment._meta.concrete_fields),
+    *(f"item__{name}" for name in ("segment", "sample", "assisted")),
+    *(f"item__segment__{name}" for name in ("start", "end")),
+    *(f"item__segment__transcript__{name}" for name in ("study", "language", "turns", "text")),
+]
 LONE = re.compile("[\x00\ud800-\udfff]")  # what no database keeps
 
 
@@ -172,10 +179,14 @@ def asked_about(
     Where they are known to be of one `person` and of some `samples`, these are not read again.
     """
     there = {sample.pk: sample for sample in samples}
-    joined = ["item__segment__transcript", "coding"]
-    if person is None or not there:
-        joined += ["person", "item__sample__revision", "item__segment__transcript__study"]
-    found = {row.pk: row for row in Assignment.objects.filter(pk__in=keys).select_related(*joined)}
+    rows = Assignment.objects.filter(pk__in=keys).select_related("item__segment__transcript")
+    if there:
+        rows = rows.only(*SHOWN)
+    else:
+        rows = rows.select_related(
+            "coding", "person", "item__sample__revision", "item__segment__transcript__study"
+        )
+    found = {row.pk: row for row in rows}
     for row in found.values() if there else ():
         row.person = person or row.person
         row.item.sample = there[row.item.sample_id]
@@ -283,7 +294,8 @@ def locked(assignment: Assignment) -> Assignment:
     """Return `assignment` as it is now, for us alone until the end of the transaction."""
     # Its seat may change hands: the item's lock comes first.
     if can_lock() and is_pool(assignment.item.sample):
-        list(Item.objects.select_for_update(of=("self",)).filter(pk=assignment.item_id))
+        item = Item.objects.select_for_update(of=("self",)).filter(pk=assignment.item_id)
+        list(item.values_list("pk"))
     return Assignment.objects.select_for_update(of=("self",)).get(pk=assignment.pk)
 
 
