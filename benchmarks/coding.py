@@ -13,6 +13,7 @@ import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from benchmarks.simulated import (
@@ -121,7 +122,7 @@ def compare(latency: float, count: int, threads: int) -> dict[str, Any]:
         keys = list(run.work.order_by("pk").values_list("pk", flat=True)[count:])
         for at in range(0, len(keys), 500):
             Work.objects.filter(pk__in=keys[at : at + 500]).delete()
-        ours.append(timed(lambda run=run: code(run, threads)))  # type: ignore[misc]
+        ours.append(timed(partial(code, run, threads)))
         Run.objects.filter(pk=run.pk).update(prompt_digest=f"{latency}/{number}")
     shares = [one[0] / other[0] for one, other in zip(bare, ours, strict=True)]
     middle = shares.index(statistics.median_low(shares))

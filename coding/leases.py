@@ -499,7 +499,7 @@ def record(run: Run, done: Sequence[Answer], codes: Mapping[tuple[str, str], int
             for answer in done
         ],
     )
-    codings = dict(
+    codings: dict[int, int] = dict(
         bulk.rows_of(
             "SELECT segment_id, id FROM coding_coding WHERE run_id = %s AND segment_id {among}",
             run.pk,

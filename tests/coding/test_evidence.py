@@ -334,3 +334,29 @@ def test_folding_twice_changes_nothing_more() -> None:
     for words in WORDS:
         once = fold("".join(words))
         assert fold(once) == once
+
+
+@given(
+    st.lists(st.sampled_from(["aha", "ha", " ", "ah", ". ", "A", "ä"]), max_size=12),
+    st.sampled_from(["aha", "ha", "a", "ah. ", "aha ha"]),
+    st.integers(0, 4),
+    st.integers(0, 12),
+)
+def test_what_is_taken_at_once_is_what_would_have_been_preferred(
+    words: list[str], quote: str, hint: int, cut: int
+) -> None:
+    text = "".join(words)
+    turns = [
+        (0, cut, "", "participant"),
+        (cut, cut + 2, "", "interviewer"),
+        (cut + 2, len(text), "", "participant"),
+    ]
+    turns = [turn for turn in turns if turn[0] < turn[1] <= len(text)]
+
+    class Thorough(Text):
+        def at_once(self, *_given: object) -> None:
+            return None
+
+    for within in (None, (1, max(len(text) - 1, 1))):
+        quick = Text(text, turns).locate(quote, within=within, hint=hint)
+        assert quick == Thorough(text, turns).locate(quote, within=within, hint=hint)
