@@ -530,7 +530,7 @@ def agreement_picture(rows: Sequence[AgreementRow], report: Report) -> str:
 def _drawn(report: Report, name: str, draw: Callable[[], str]) -> str:
     """Return the picture, drawn once for each report and language of the reader."""
     digest = hashlib.sha256(name.encode()).hexdigest()
-    key = f"picture/{report.fingerprint}/{get_language()}/{digest}"
+    key = f"picture/2/{report.fingerprint}/{get_language()}/{digest}"
     known = cache.get(key)
     if isinstance(known, str):
         return known

@@ -204,6 +204,8 @@ studies/<slug:slug>/people/invitations/<int:pk>/withdraw/
     POST    302 404 404 404 302
 studies/<slug:slug>/people/invite/
     POST    302 404 404 404 302
+studies/<slug:slug>/pictures/<str:picture>.<str:form>
+    GET     302 404 200 403 200
 studies/<slug:slug>/plan/
     GET     302 404 200 404 200
     POST    302 404 404 404 302
@@ -227,6 +229,8 @@ studies/<slug:slug>/speakers/
     GET     302 404 200 404 200
     POST    302 404 404 404 302
 studies/<slug:slug>/stability/
+    GET     302 404 200 403 200
+studies/<slug:slug>/together/
     GET     302 404 200 403 200
 studies/<slug:slug>/trail.<str:kind>
     GET     302 404 404 404 200
@@ -347,6 +351,8 @@ class World:
             "token": "x-y",
             "name": "report.json",
             "kind": "csv",
+            "picture": "prevalence",
+            "form": "svg",
             "dimension": "topics" if "<slug:code>" in address else "stance",
             "code": "hope",
             "pk": self.keys[self.meant(address)],

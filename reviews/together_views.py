@@ -1,0 +1,104 @@
+"""Pages to look at: which codes go together, scales by group, and every picture as a file."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from reviews.findings import sections
+from reviews.pictures import FORMS, Picture
+from reviews.reports import Report, report
+from reviews.reviewing import must_stay_blind
+from reviews.tables import attribute_names
+from reviews.together import codes_together
+from reviews.together_wording import Table, among_tables, pair_table, scale_table, sentences
+from reviews.wording import notes, page
+from studies.access import role_of, study_or_404
+from studies.models import Study
+from studies.problems import Problem
+
+MOST_SAID = 12
+"""Pairs that are put into sentences; the table has them all."""
+
+
+@require_safe
+def together(request: HttpRequest, slug: str) -> HttpResponse:
+    """Which codes go together, and how do scales differ by group and by code?"""
+    study = study_or_404(request.user, slug)
+    context: dict[str, Any] = {"study": study, "role": role_of(request.user, study)}
+    if must_stay_blind(request.user, study):
+        return render(request, "reviews/blind.html", context, status=403)
+    by = request.GET.get("by") or "language"
+    context |= {"asked": by, "choices": ["language", *attribute_names(study)]}
+    try:
+        made = report(study, by=[by])
+    except Problem as problem:
+        context["problem"] = problem.sentence(_)
+        return render(request, "reviews/together.html", context)
+    found = codes_together(study, made)
+    said = sentences(found, made)
+    context |= {
+        "report": made,
+        "notes": notes(made),
+        "sentences": said[:MOST_SAID],
+        "tables": [
+            (table, table.draw() if table.draw else "", _aligned(table))
+            for table in _tables(study, made, [by])
+        ],
+    }
+    return render(request, "reviews/together.html", context)
+
+
+@require_safe
+def picture(request: HttpRequest, slug: str, picture: str, form: str) -> HttpResponse:
+    """One picture of a page, as SVG, as PNG or as what to draw it from (Vega-Lite)."""
+    study = study_or_404(request.user, slug)
+    if form not in FORMS:
+        raise Http404(_("A picture comes as svg, png or json."))
+    if must_stay_blind(request.user, study):
+        context = {"study": study, "role": role_of(request.user, study)}
+        return render(request, "reviews/blind.html", context, status=403)
+    by = [name for name in request.GET.get("by", "").split(",") if name]
+    try:
+        made = report(study, by=by)
+    except Problem as problem:
+        raise Http404(problem.sentence(_)) from problem
+    drawn = _picture(study, made, picture, by)
+    if not isinstance(drawn, Picture):
+        raise Http404(_("There is no such picture."))
+    kind, put = FORMS[form]
+    answer = HttpResponse(put(drawn), content_type=kind)
+    answer["Content-Disposition"] = f'attachment; filename="{study.slug}-{picture}.{form}"'
+    return answer
+
+
+def _picture(study: Study, made: Report, name: str, by: Sequence[str]) -> str | None:
+    """Return the picture that a page shows under `name`, None if none does."""
+    if name in ("prevalence", "agreement"):
+        shown: Picture = page(made)[f"{name}_picture"]
+        return shown
+    for table in _tables(study, made, by):
+        if table.name == name:
+            return table.draw() if table.draw else None
+    return next((one.picture for one in sections(made) if one.name == name), None)
+
+
+def _tables(study: Study, made: Report, by: Sequence[str]) -> list[Table]:
+    """Return what the page of codes together shows, top down."""
+    found = codes_together(study, made)
+    scales = [table for name in by if (table := scale_table(made, name))]
+    pairs = [pair_table(found, made)] if found.pairs else []
+    return [*pairs, *among_tables(found, made), *scales]
+
+
+def _aligned(table: Table) -> list[tuple[bool, list[tuple[str, str]]]]:
+    """Return the rows with each cell's part: a name of the codebook, a number, or a remark."""
+    last = len(table.heads) - 1
+    parts = [
+        "name" if at < table.names else "remark" if at == last else "number"
+        for at in range(len(table.heads))
+    ]
+    return [(grey, list(zip(parts, row, strict=True))) for grey, row in table.rows]

@@ -1,0 +1,314 @@
+"""Codes together in words and pictures: what the page shows of pairs and of scales."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from reviews.pictures import Cell, Estimate, Picture, forest, heat_map, panels
+from reviews.prevalence import PrevalenceRow
+from reviews.reports import Report
+from reviews.together import AmongRow, CodeOf, CodesTogether, TogetherRow
+from reviews.wording import (
+    MOST_ROWS,
+    NOTHING,
+    count,
+    domain_text,
+    interval,
+    not_validated,
+    number,
+    share,
+    why_not,
+)
+
+Drawing = Callable[[], Picture]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table and the picture beside it, which is drawn when asked for.
+
+    `name` is the picture's; the first `names` columns hold words of the codebook, and the rest
+    numbers but for the last one, remarks. `grey` says of each row that it is not validated.
+    """
+
+    name: str
+    title: str
+    said: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[bool, tuple[str, ...]], ...]
+    names: int = 1
+    draw: Drawing | None = field(default=None, compare=False)
+
+
+def sentences(found: CodesTogether, made: Report) -> list[SafeString]:
+    """Return what is known of each pair, a sentence each; none of pairs with too few answers."""
+    return [sentence(row, made) for row in found.pairs if row.status == "ok"]
+
+
+def sentence(row: TogetherRow, made: Report) -> SafeString:
+    """Return how often the second code is said where the first is, against where it is not."""
+    gaps: dict[str, Any] = {
+        "first": _named(row.first, made),
+        "second": _named(row.second, made),
+        "given": share(row.given),
+        "without": share(row.without),
+        "times": number(row.ratio),
+        "limits": _limits(row.ratio_low, row.ratio_high, number),
+        "reviewed": count(row.reviewed),
+    }
+    if row.ratio_low > 1:
+        text = _(
+            "Where “{first}” applies, “{second}” applies {times} times as often {limits} as where "
+            "it does not: in {given} against {without} of segments ({reviewed} reviewed)."
+        )
+    elif row.ratio_high < 1:
+        text = _(
+            "Where “{first}” applies, “{second}” applies less often, {times} times {limits}: in "
+            "{given} against {without} of segments ({reviewed} reviewed)."
+        )
+    else:
+        text = _(
+            "“{first}” and “{second}” show no clear link: {times} times as often {limits}, in "
+            "{given} against {without} of segments ({reviewed} reviewed)."
+        )
+    return format_html(text, **gaps)
+
+
+def pair_table(found: CodesTogether, made: Report) -> Table:
+    """Return the pairs as a table with the heat map of those that are corrected."""
+    heads = (
+        _("Code"),
+        _("With"),
+        _("Where it applies"),
+        _("95 % interval"),
+        _("Where it does not"),
+        _("95 % interval"),
+        _("Times as often"),
+        _("95 % interval"),
+        _("Odds ratio"),
+        _("95 % interval"),
+        _("Machine alone, times"),
+        _("Reviewed"),
+        _("Both"),
+        _("Grade"),
+        _("Remarks"),
+    )
+    rows = tuple((row.status != "ok", _pair_cells(row, made)) for row in found.pairs)
+    told = [row for row in found.pairs if row.status == "ok" and 0 < row.ratio < math.inf]
+    return Table(
+        "together",
+        _("Which codes go together"),
+        _(
+            "Powers of two: +1 is twice as often as where the code of the row does not apply, −1 "
+            "half as often. Corrected by people’s answers; empty where nothing can be told."
+        ),
+        heads,
+        rows,
+        2,
+        (lambda: _pairs_drawn(told, made)) if told else None,
+    )
+
+
+def among_tables(found: CodesTogether, made: Report) -> list[Table]:
+    """Return a table for each scale: its mean among those with a code, the lowest first."""
+    heads = (
+        _("Code"),
+        _("Mean"),
+        _("95 % interval"),
+        _("Reviewed"),
+        _("Machine alone"),
+        _("Segments"),
+        _("Remarks"),
+    )
+    tables = []
+    for scale in dict.fromkeys(row.scale for row in found.among):
+        rows = [row for row in found.among if row.scale == scale]
+        tables.append(
+            Table(
+                f"among-{scale}",
+                _("From lowest to highest: %(scale)s") % {"scale": made.label(scale, None)},
+                _("Mean of the scale where each code applies, with its 95 % interval."),
+                heads,
+                tuple((row.by != "people", _among_cells(row, made)) for row in rows),
+                draw=_among_drawn(rows, made),
+            )
+        )
+    return tables
+
+
+def scale_table(made: Report, by: str) -> Table | None:
+    """Return the mean of each scale in each group of `by`, with its small multiples."""
+    rows = [
+        row
+        for row in made.prevalence
+        if row.quantity == "mean" and "*".join(name for name, _value in row.domain) == by
+    ]
+    rows = [row for row in rows if not math.isnan(row.corrected) or not math.isnan(row.machine)]
+    if not rows:
+        return None
+    return Table(
+        "scales",
+        _("Scales by language") if by == "language" else _("Scales by %(name)s") % {"name": by},
+        _("Mean of each scale in each group; grey: not validated by people."),
+        (
+            _("Scale"),
+            _("Group"),
+            _("Mean"),
+            _("95 % interval"),
+            _("Machine alone"),
+            _("Reviewed"),
+            _("Grade"),
+            _("Remarks"),
+        ),
+        tuple((not_validated(row), _scale_cells(row, made)) for row in rows),
+        2,
+        _scales_drawn(rows, made),
+    )
+
+
+def _pair_cells(row: TogetherRow, made: Report) -> tuple[str, ...]:
+    told = row.status == "ok"
+    figures = [(row.given, row.given_low, row.given_high, share)]
+    figures += [(row.without, row.without_low, row.without_high, share)]
+    figures += [(row.ratio, row.ratio_low, row.ratio_high, number)]
+    figures += [(row.odds, row.odds_low, row.odds_high, number)]
+    cells = [
+        text
+        for value, low, high, put in figures
+        for text in ((put(value), interval(low, high, put)) if told else (NOTHING, NOTHING))
+    ]
+    why = {
+        "too_few": _("Too few human codings of these two codes to say."),
+        "machine_only": _("The machine alone: nobody has checked it here."),
+    }
+    return (
+        made.label(row.first.dimension, row.first.code),
+        made.label(row.second.dimension, row.second.code),
+        *cells,
+        number(row.machine),
+        count(row.reviewed),
+        count(round(row.answered[0])),
+        row.grade or NOTHING,
+        why.get(row.status, ""),
+    )
+
+
+def _among_cells(row: AmongRow, made: Report) -> tuple[str, ...]:
+    people = row.by == "people"
+    return (
+        made.label(row.code.dimension, row.code.code),
+        number(row.mean),
+        interval(row.low, row.high, number),
+        count(row.n),
+        number(row.machine),
+        count(row.machine_n),
+        "" if people else _("Too few human codings: the mean is the machine’s."),
+    )
+
+
+def _scale_cells(row: PrevalenceRow, made: Report) -> tuple[str, ...]:
+    return (
+        made.label(row.dimension, None),
+        domain_text(row),
+        number(row.corrected),
+        interval(row.low, row.high, number),
+        number(row.machine),
+        count(row.reviewed),
+        row.grade or NOTHING,
+        why_not(row),
+    )
+
+
+def _pairs_drawn(rows: Sequence[TogetherRow], made: Report) -> Picture:
+    names = _names([code for row in rows for code in (row.first, row.second)], made)
+    cells = [Cell(names[row.first], names[row.second], math.log2(row.ratio)) for row in rows]
+    return heat_map(cells, legend="log₂", diverging=True)
+
+
+def _among_drawn(rows: Sequence[AmongRow], made: Report) -> Drawing | None:
+    if len(rows) > MOST_ROWS:
+        return None
+    names = _names([row.code for row in rows], made)
+    return lambda: forest(
+        [
+            Estimate(
+                names[row.code],
+                row.mean if row.by == "people" else math.nan,
+                row.low,
+                row.high,
+                machine=row.machine,
+                validated=row.by == "people",
+            )
+            for row in rows
+        ],
+        share=False,
+    )
+
+
+def _scales_drawn(rows: Sequence[PrevalenceRow], made: Report) -> Drawing | None:
+    groups: dict[str, list[PrevalenceRow]] = {}
+    for row in rows:
+        groups.setdefault(row.dimension, []).append(row)
+    if max(len(own) for own in groups.values()) > MOST_ROWS:
+        return None
+    # Beside each other they share one axis of groups, also where one of them is not told.
+    labels = list(dict.fromkeys(domain_text(row) for row in rows))
+    return lambda: panels(
+        [
+            (made.label(dimension, None), _in_order(own, labels), *_reach(own))
+            for dimension, own in groups.items()
+        ]
+    )
+
+
+def _in_order(rows: Sequence[PrevalenceRow], labels: Sequence[str]) -> list[Estimate]:
+    found = {domain_text(row): row for row in rows}
+    nothing = Estimate("", math.nan, math.nan, math.nan)
+    made = []
+    for label in labels:
+        row = found.get(label)
+        if row is None:
+            made.append(Estimate(label, nothing.estimate, nothing.low, nothing.high))
+            continue
+        known = not math.isnan(row.corrected)
+        value = row.corrected if known else row.machine
+        made.append(Estimate(label, value, row.low, row.high, validated=not not_validated(row)))
+    return made
+
+
+def _reach(rows: Sequence[PrevalenceRow]) -> tuple[float, float]:
+    """Return the lowest and the highest value to draw, a little beyond all limits."""
+    ends = [
+        value
+        for row in rows
+        for value in (row.low, row.high, row.corrected, row.machine)
+        if not math.isnan(value)
+    ]
+    low, high = min(ends), max(ends)
+    slack = 0.05 * (high - low) or 1.0
+    return low - slack, high + slack
+
+
+def _names(codes: Sequence[CodeOf], made: Report) -> dict[CodeOf, str]:
+    """Return the labels of `codes`, with the dimension's where two codes are named alike."""
+    labels = {code: made.label(code.dimension, code.code) for code in codes}
+    often = Counter(labels.values())
+    return {
+        code: f"{made.label(code.dimension, None)}: {label}" if often[label] > 1 else label
+        for code, label in labels.items()
+    }
+
+
+def _named(code: CodeOf, made: Report) -> SafeString:
+    label = made.label(code.dimension, code.code)
+    return format_html('<bdi lang="{}">{}</bdi>', made.codebook_language, label)
+
+
+def _limits(low: float, high: float, put: Callable[[float], str]) -> SafeString:
+    return format_html('<bdi dir="ltr">{}</bdi>', interval(low, high, put))
