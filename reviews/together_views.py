@@ -45,7 +45,7 @@ def together(request: HttpRequest, slug: str) -> HttpResponse:
         "notes": notes(made),
         "sentences": said[:MOST_SAID],
         "tables": [
-            (table, table.draw() if table.draw else "", _aligned(table))
+            (table, table.draw() if table.draw else "", *_aligned(table))
             for table in _tables(study, made, [by])
         ],
     }
@@ -94,11 +94,15 @@ def _tables(study: Study, made: Report, by: Sequence[str]) -> list[Table]:
     return [*pairs, *among_tables(found, made), *scales]
 
 
-def _aligned(table: Table) -> list[tuple[bool, list[tuple[str, str]]]]:
-    """Return the rows with each cell's part: a name of the codebook, a number, or a remark."""
+Parts = list[tuple[str, str]]
+
+
+def _aligned(table: Table) -> tuple[Parts, list[tuple[bool, Parts]]]:
+    """Return heads and rows, each cell with its part: a name of data, a number, or a remark."""
     last = len(table.heads) - 1
     parts = [
         "name" if at < table.names else "remark" if at == last else "number"
         for at in range(len(table.heads))
     ]
-    return [(grey, list(zip(parts, row, strict=True))) for grey, row in table.rows]
+    rows = [(grey, list(zip(parts, row, strict=True))) for grey, row in table.rows]
+    return list(zip(parts, table.heads, strict=True)), rows

@@ -17,6 +17,7 @@ from reviews.together import AmongRow, CodeOf, CodesTogether, TogetherRow
 from reviews.wording import (
     MOST_ROWS,
     NOTHING,
+    coefficient,
     count,
     domain_text,
     interval,
@@ -47,8 +48,10 @@ class Table:
 
 
 def sentences(found: CodesTogether, made: Report) -> list[SafeString]:
-    """Return what is known of each pair, a sentence each; none of pairs with too few answers."""
-    return [sentence(row, made) for row in found.pairs if row.status == "ok"]
+    """Return what is known of each pair, a sentence each, those with a clear link first."""
+    told = [row for row in found.pairs if row.status == "ok"]
+    told.sort(key=lambda row: row.ratio_low <= 1 <= row.ratio_high)
+    return [sentence(row, made) for row in told]
 
 
 def sentence(row: TogetherRow, made: Report) -> SafeString:
@@ -58,8 +61,8 @@ def sentence(row: TogetherRow, made: Report) -> SafeString:
         "second": _named(row.second, made),
         "given": share(row.given),
         "without": share(row.without),
-        "times": number(row.ratio),
-        "limits": _limits(row.ratio_low, row.ratio_high, number),
+        "times": coefficient(row.ratio),
+        "limits": _limits(row.ratio_low, row.ratio_high, coefficient),
         "reviewed": count(row.reviewed),
     }
     if row.ratio_low > 1:
@@ -176,8 +179,8 @@ def _pair_cells(row: TogetherRow, made: Report) -> tuple[str, ...]:
     told = row.status == "ok"
     figures = [(row.given, row.given_low, row.given_high, share)]
     figures += [(row.without, row.without_low, row.without_high, share)]
-    figures += [(row.ratio, row.ratio_low, row.ratio_high, number)]
-    figures += [(row.odds, row.odds_low, row.odds_high, number)]
+    figures += [(row.ratio, row.ratio_low, row.ratio_high, coefficient)]
+    figures += [(row.odds, row.odds_low, row.odds_high, coefficient)]
     cells = [
         text
         for value, low, high, put in figures
@@ -191,7 +194,7 @@ def _pair_cells(row: TogetherRow, made: Report) -> tuple[str, ...]:
         made.label(row.first.dimension, row.first.code),
         made.label(row.second.dimension, row.second.code),
         *cells,
-        number(row.machine),
+        coefficient(row.machine),
         count(row.reviewed),
         count(round(row.answered[0])),
         row.grade or NOTHING,

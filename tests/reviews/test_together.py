@@ -77,7 +77,7 @@ def test_people_correct_what_the_machine_says_of_two_codes() -> None:
     assert row.without == pytest.approx(0.5, abs=0.02)
     assert row.ratio_low < 1 < row.ratio_high
     assert row.reviewed == DRAWN
-    assert row.answered == (15, 15, 30, 30)
+    assert list(row.answered) == [15, 15, 30, 30]
     assert row.grade == "A"
 
 
@@ -147,11 +147,9 @@ def test_a_study_without_a_machine_is_read_from_people() -> None:
     many_codings(segments, revision, codes, person=make_person("ann", study))
     table = load_table(study, revision, None, None)
     (row,) = pair_rows(table, Strata(np.zeros(60, np.int64), ("",), False), 1)
-    assert (row.given, row.without, row.ratio_low) == (
-        pytest.approx(1 / 3),
-        pytest.approx(1 / 3),
-        1,
-    )
+    assert row.given == pytest.approx(1 / 3)
+    assert row.without == pytest.approx(1 / 3)
+    assert row.ratio_low == 1
 
 
 def signed_in(person: User) -> Client:
