@@ -170,6 +170,13 @@ def test_the_page_says_it_in_words_with_picture_and_table() -> None:
     assert "/studies/pairs/pictures/together.png" in shown
 
 
+def test_the_report_leads_to_its_pictures() -> None:
+    make_pairs()
+    client = signed_in(make_person("rea", Study.objects.get(), Role.READER))
+    shown = client.get("/studies/pairs/report/", {"by": "language"}).content.decode()
+    assert "/studies/pairs/pictures/correction.json?by=language" in shown
+
+
 def test_before_any_coding_the_page_says_what_it_will_show() -> None:
     study = make_study("pairs")
     make_revision(study)
