@@ -78,7 +78,7 @@ def test_the_design_record_makes_the_same_files_again(tmp_path: Path) -> None:
 def test_a_record_of_other_rows_is_refused(tmp_path: Path) -> None:
     study = make_reviewed()
     call_command("report", study.slug, "--out", str(tmp_path))
-    Mark.objects.filter(coding__person__isnull=False).first().delete()
+    Mark.objects.filter(coding__person__isnull=False)[0].delete()
     with pytest.raises(CommandError, match="have changed since the record was made"):
         call_command("report", study.slug, "--record", str(tmp_path / "design.json"))
     (tmp_path / "design.json").write_text("[]", "utf-8")

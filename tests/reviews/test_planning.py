@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
 
@@ -38,12 +39,12 @@ def make_pilot(size: int = 60, wrong_in: str = "sw") -> tuple[Study, Sample]:
     return study, sample
 
 
-def answer(sample: Sample, true: dict[int, bool], person: object, first: int = 1000) -> None:
+def answer(sample: Sample, true: dict[int, bool], person: User, first: int = 1000) -> None:
     for item in sample.items.filter(assignments=None).order_by("position")[:first]:
         coding = make_coding(
             item.segment,
             sample.revision,
-            person=person,  # type: ignore[arg-type]
+            person=person,
             codes=["hope"] if true[item.segment_id] else [],
         )
         Assignment.objects.create(
@@ -177,7 +178,9 @@ def test_the_page_is_for_leads_and_readers(role: Role, status: int) -> None:
     assert client.get(f"/api/studies/{study.slug}/plan/?half_width=4").status_code == status
 
 
-def test_the_command_declares_a_rule_and_prints_the_plan(capsys: pytest.CaptureFixture) -> None:
+def test_the_command_declares_a_rule_and_prints_the_plan(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     study, sample = make_pilot()
     Assignment.objects.all().delete()
     call_command("plan", study.slug, "--looks", "30,60", "--half-width", "4", "--json")
@@ -185,6 +188,7 @@ def test_the_command_declares_a_rule_and_prints_the_plan(capsys: pytest.CaptureF
     assert made["rule"] == {"looks": [30, 60], "half_width": 0.04, "codes": [], "languages": []}
     assert made["before"][0]["now"] is None
     sample.refresh_from_db()
+    assert sample.rule is not None
     assert sample.rule["looks"] == [30, 60]
     call_command("plan", study.slug)
     assert "Declared: look at 30, 60 reviewed segments" in capsys.readouterr().out

@@ -420,8 +420,11 @@ class Running:
             self.loop.run_forever()
         finally:
             server.close()
-            for transport in list(self.service.open):
-                transport.abort()
+            # Who was let in a moment ago has a socket and no transport yet: let it get that far.
+            for _ in range(3):
+                self.loop.run_until_complete(asyncio.sleep(0.01))
+                for transport in list(self.service.open):
+                    transport.abort()
             for task in asyncio.all_tasks(self.loop):
                 task.cancel()
             self.loop.run_until_complete(asyncio.sleep(0.01))

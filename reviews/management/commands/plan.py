@@ -33,9 +33,21 @@ class Command(BaseCommand):
             help=_("how far the interval may reach to either side, in points"),
         )
         for name, value, text in (
-            ("prevalence", usual.prevalence, _("the share you expect before any coding, in per cent")),
-            ("sensitivity", usual.sensitivity, _("how many of those the machine finds, in per cent")),
-            ("specificity", usual.specificity, _("how many of the others it leaves out, in per cent")),
+            (
+                "prevalence",
+                usual.prevalence,
+                _("the share you expect before any coding, in per cent"),
+            ),
+            (
+                "sensitivity",
+                usual.sensitivity,
+                _("how many of those the machine finds, in per cent"),
+            ),
+            (
+                "specificity",
+                usual.specificity,
+                _("how many of the others it leaves out, in per cent"),
+            ),
         ):
             parser.add_argument(
                 f"--{name}", type=float, default=100 * value, metavar="PERCENT", help=text
