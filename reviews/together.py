@@ -36,6 +36,9 @@ MOST_PAIRS = 40
 WIDE = 4.0
 """An interval whose upper end is more than so many times its lower end is wide: grade B."""
 
+LEAST_IN_A_CASE = 5
+"""Answers in each of the four cases (both, either, neither) below which no pair has grade A."""
+
 
 @dataclass(frozen=True)
 class CodeOf:
@@ -51,7 +54,8 @@ class TogetherRow:
 
     `status` is `ok`, `too_few` (fewer than 10 answers with either code, or a label of the machine
     that fewer than 5 answers are of) or `machine_only` (nobody answered: nothing is corrected).
-    Grade A: 30 or more answers and limits within a factor of four; B: wider; D: the machine alone.
+    Grade A: 30 or more answers, five in each of the four cases, and limits within a factor of four;
+    B: fewer or wider; D: the machine alone.
     """
 
     first: CodeOf
@@ -194,7 +198,8 @@ def _grade(found: Together) -> str | None:
     if found.status == "too_few":
         return None
     narrow = found.ratio_high <= WIDE * found.ratio_low
-    return "A" if narrow and found.reviewed >= LEAST_FOR_A else "B"
+    seen = found.reviewed >= LEAST_FOR_A and min(found.answered) >= LEAST_IN_A_CASE
+    return "A" if narrow and seen else "B"
 
 
 def joint_shares(table: Table, first: int, second: int) -> Floats:

@@ -49,7 +49,9 @@ class _Folded(dict[int, str]):
     """What a search compares of one character; a space where it parts words."""
 
     def __missing__(self, point: int) -> str:
-        bare = _LEFT_OUT.sub("", normalize("NFKD", chr(point).casefold()))
+        # Shapes first: a bold mathematical A has no small letter until it is an A.
+        plain = normalize("NFKC", normalize("NFKC", chr(point)).casefold()).casefold()
+        bare = _LEFT_OUT.sub("", normalize("NFKD", plain))
         folded = normalize("NFKC", bare).translate(_LETTERS)
         self[point] = "".join(one if _WORD.match(one) else " " for one in folded)
         return self[point]

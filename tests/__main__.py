@@ -34,6 +34,7 @@ def postgres_answers() -> bool:
 def pytest(name: str, *more: str, **environment: str) -> None:
     # One order for everybody's check; a bare `pytest` shuffles anew, to find what leans on order.
     shuffled = ("-p", "randomly", "--randomly-seed", "80508")
+    environment.setdefault("HYPOTHESIS_PROFILE", "check")
     run(
         name,
         str(BIN / "python"),

@@ -1,5 +1,6 @@
 """Fixtures that more than one folder needs."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import settings as hypothesis_settings
 
 # A busy machine is no failure: what a test says is never how fast it was.
 hypothesis_settings.register_profile("patient", deadline=None)
-hypothesis_settings.load_profile("patient")
+# One set of examples for everybody's check; a bare `pytest` explores anew.
+hypothesis_settings.register_profile("check", deadline=None, derandomize=True)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,13 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="no chromium is installed"),
     pytest.mark.django_db(transaction=True),
 ]
-NO_PAGES = ("api/", "studies/<slug:slug>/report/<", "studies/<slug:slug>/trail.", "i18n/")
+NO_PAGES = (
+    "api/",
+    "studies/<slug:slug>/report/<",
+    "studies/<slug:slug>/trail.",
+    "i18n/",
+    "studies/<slug:slug>/pictures/",
+)
 NARROW = 320
 
 
