@@ -378,7 +378,7 @@ def keep(study: Study, person: User, keys: Collection[int]) -> tuple[list[int], 
     """
     mine = Assignment.objects.filter(
         pk__in=keys, person=person, item__sample__study=study, answered_at=None
-    )
+    ).order_by("pk")
     rows = list(mine.values_list("pk", "item", "held_until", "returned_at", "shown_at"))
     lost = [pk for pk, item, *_rest, back, _shown in rows if back and not reseat(pk, item)]
     renew([(pk, shown) for pk, _item, until, back, shown in rows if until and not back])
