@@ -7,7 +7,7 @@ gets its field's default.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,23 +18,26 @@ from django.db import connection
 from django.db.models import DecimalField, Field, JSONField, Model
 from django.db.models.fields import NOT_PROVIDED
 
-AT_ONCE = 500  # rows of one statement
 Row = tuple[Any, ...]
 
 
 def insert(model: type[Model], names: tuple[str, ...], rows: Sequence[Row]) -> None:
     """Add `rows` of `model`, which hold what `names` says."""
     shape = shaped(model, names, connection.vendor)
-    table = model._meta.db_table
-    into = f"INSERT INTO {table} ({', '.join(shape.columns)}) VALUES "  # noqa: S608  our own names
-    one = f"({', '.join(['%s'] * len(shape.columns))})"
+    table, columns = model._meta.db_table, ", ".join(shape.columns)
     written = [shape.written(row) for row in rows]
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
-            cursor.executemany(into + one, written)
+            places = ", ".join(["%s"] * len(shape.columns))
+            cursor.executemany(
+                f"INSERT INTO {table} ({columns}) VALUES ({places})",  # noqa: S608  our own names
+                written,
+            )
             return
-        for some in portions(written):
-            cursor.execute(into + ", ".join([one] * len(some)), flat(some))
+        cursor.execute(
+            f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {shape.given}",  # noqa: S608
+            [as_one_value(shape, written)],
+        )
 
 
 def update(model: type[Model], keys: int, names: tuple[str, ...], rows: Sequence[Row]) -> None:
@@ -53,16 +56,22 @@ def update(model: type[Model], keys: int, names: tuple[str, ...], rows: Sequence
             return
         what = ", ".join(f"{column} = given.{column}" for column in columns[keys:])
         which = " AND ".join(f"{table}.{column} = given.{column}" for column in columns[:keys])
-        # The first row says of what type the columns are; in it a null alone would be a text.
-        first = f"({', '.join(f'CAST(%s AS {kind})' for kind in shape.types)})"
-        more = f"({', '.join(['%s'] * len(columns))})"
-        for some in portions(written):
-            given = ", ".join([first, *[more] * (len(some) - 1)])
-            cursor.execute(
-                f"UPDATE {table} SET {what} "  # noqa: S608  our own names
-                f"FROM (VALUES {given}) AS given ({', '.join(columns)}) WHERE {which}",
-                flat(some),
-            )
+        cursor.execute(
+            f"UPDATE {table} SET {what} FROM {shape.given} WHERE {which}",  # noqa: S608  our own
+            [as_one_value(shape, written)],
+        )
+
+
+def as_one_value(shape: "Shape", rows: Sequence[Row]) -> str:
+    """Return `rows` as what goes with `shape.given`: PostgreSQL reads it faster than psycopg
+    puts a thousand values into a statement, and the statement stays the same."""
+    names = [column.strip('"') for column in shape.columns]
+    return json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=spelt_out)
+
+
+def spelt_out(value: object) -> str:
+    """Return a value that JSON has no form for as PostgreSQL reads it."""
+    return f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
 
 
 def rows_of(sql: str, *given: Any) -> list[Row]:
@@ -108,7 +117,7 @@ class Shape:
     """How rows of some columns are written into the database that is in use."""
 
     columns: tuple[str, ...]
-    types: tuple[str, ...]
+    given: str  # the rows as a table of PostgreSQL's, in the place of one value
     converted: tuple[tuple[int, Callable[[Any], Any]], ...]  # which values are written otherwise
     defaults: Row
 
@@ -132,11 +141,18 @@ def shaped(
     if complete:
         own = [field for field in model._meta.concrete_fields if not field.primary_key]
         more = [field for field in own if field not in named and has_default(field)]
-    defaults = tuple(field.get_db_prep_save(field.get_default(), connection) for field in more)
-    converted = [(at, converter(field)) for at, field in enumerate(named)]
+    plain = vendor != "sqlite"  # there JSON in JSON is what it says
+    defaults = tuple(
+        field.get_default() if plain else field.get_db_prep_save(field.get_default(), connection)
+        for field in more
+    )
+    converted = [(at, converter(field, vendor)) for at, field in enumerate(named)]
+    columns = tuple(connection.ops.quote_name(field.column) for field in named + more)
+    types = [str(field.db_type(connection)).partition("(")[0] for field in named + more]
+    pairs = ", ".join(f"{column} {kind}" for column, kind in zip(columns, types, strict=True))
     return Shape(
-        columns=tuple(connection.ops.quote_name(field.column) for field in named + more),
-        types=tuple(str(field.db_type(connection)).partition("(")[0] for field in named),
+        columns=columns,
+        given=f"json_to_recordset(%s) AS given({pairs})",
         converted=tuple((at, convert) for at, convert in converted if convert),
         defaults=defaults,
     )
@@ -149,11 +165,11 @@ def has_default(field: "Field[Any, Any]") -> bool:
     )
 
 
-def converter(field: "Field[Any, Any]") -> Callable[[Any], Any] | None:
+def converter(field: "Field[Any, Any]", vendor: str) -> Callable[[Any], Any] | None:
     """Return how values of `field` are written, None where they are written as they are."""
     if isinstance(field, DecimalField):
         return partial(money, digits=field.max_digits, places=field.decimal_places)
-    return json.dumps if isinstance(field, JSONField) else None
+    return json.dumps if isinstance(field, JSONField) and vendor == "sqlite" else None
 
 
 def moment(when: datetime | None) -> Any:
@@ -164,14 +180,3 @@ def moment(when: datetime | None) -> Any:
 def money(amount: Decimal | None, digits: int = 16, places: int = 10) -> Any:
     """Return an amount as the database takes it."""
     return connection.ops.adapt_decimalfield_value(amount, digits, places)
-
-
-def portions(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
-    """Yield `rows` in portions of one statement."""
-    for at in range(0, len(rows), AT_ONCE):
-        yield rows[at : at + AT_ONCE]
-
-
-def flat(rows: Collection[Row]) -> list[Any]:
-    """Return the values of all `rows`, one after the other."""
-    return [value for row in rows for value in row]

@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from decimal import Decimal
-from typing import Any, Protocol, runtime_checkable
+from functools import cache
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 from django.db import transaction
 from django.utils import timezone
@@ -27,7 +28,6 @@ from coding.evidence import Text
 from coding.leases import Answer, Pace, Piece, Support
 from coding.limits import Limiter
 from coding.models import Attempt, CoderKind, Outcome, Run, State, Work
-from coding.prompts import spoken
 from coding.runs import CANCELED, progress
 from studies.problems import _
 
@@ -114,6 +114,17 @@ class Measured(Protocol):
 
     def most_room(self, after: Failed | None = None) -> int:
         """Return how many tokens an answer may have."""
+
+
+def is_measured(coder: Coder) -> TypeGuard[Measured]:
+    """Return whether `coder` says how large a request is."""
+    return kind_is_measured(type(coder))
+
+
+@cache  # to ask a protocol takes longer than to write an interview's row of the ledger
+def kind_is_measured(kind: type[Coder]) -> bool:
+    """Return whether coders of `kind` say how large a request is."""
+    return issubclass(kind, Measured)
 
 
 @runtime_checkable
@@ -321,7 +332,7 @@ class Loop:
             return taken
         for piece in taken:
             coder = self.coder_of(piece)
-            if isinstance(coder, Measured):
+            if is_measured(coder):
                 piece.size = coder.size(piece.passage)
                 piece.aside = self.limiter.need(piece.size, coder.most_room(piece.after))
             else:
@@ -336,7 +347,7 @@ class Loop:
     def most(self, piece: Piece) -> Decimal:
         """Return the most that a request about `piece` can cost."""
         coder = self.coder_of(piece)
-        if self.price is None or not isinstance(coder, Measured):
+        if self.price is None or not is_measured(coder):
             return Decimal(0)
         return self.price.most(coder.size(piece.passage), coder.most_room(piece.after))
 
@@ -545,7 +556,7 @@ def supported(passage: Passage, reply: Reply) -> list[tuple[Proposal, list[Suppo
                 end = quote.start + len(quote.text)
                 rows[quote.start, end] = Support(quote.start, end, "exact")
                 continue
-            text = text or Text(passage.text, spoken(passage))
+            text = text or Text(passage.text, passage.spoken)
             for place in text.locate(
                 quote.text, within=(passage.start, passage.end), hint=quote.turn
             ):

@@ -11,10 +11,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
-from coding.coders import CodeGuide, DimensionGuide, Guide, Passage, Turn
+from coding.coders import CodeGuide, DimensionGuide, Guide, Passage
 
 # Raised whenever the words below change in a way that may change answers.
 VERSION = "1"
@@ -192,7 +191,7 @@ def user_turn(passage: Passage) -> str:
     tag = f"interview-{nonce}"
     # Only a text that imitates the numbering makes the true numbers longer.
     seal = f"-{nonce}" if imitates_numbers(passage.text) else ""
-    turns = spoken(passage)
+    turns = passage.spoken
     inside = [
         number
         for number, (start, end, _speaker, _role) in enumerate(turns, 1)
@@ -224,16 +223,6 @@ def imitates_numbers(text: str) -> bool:
         text = unicodedata.normalize("NFKC", text)
         text = "".join(c for c in text if unicodedata.category(c) != "Cf")
     return re.search(r"[\[\u3010\u3014\u27e6]\s*T\s*\d", text, re.IGNORECASE) is not None
-
-
-def spoken(passage: Passage) -> list[Turn]:
-    """Return the turns as numbered: the interview's own, cut where the passage begins and ends."""
-    turns = passage.turns or [(0, len(passage.text), "", "participant")]
-    pieces: list[Turn] = []
-    for start, end, speaker, role in turns:
-        cuts = [start, *(at for at in (passage.start, passage.end) if start < at < end), end]
-        pieces += [(a, b, speaker, role) for a, b in pairwise(cuts) if passage.text[a:b].strip()]
-    return pieces
 
 
 def unused(text: str) -> str:

@@ -6,6 +6,8 @@ a `Reply` is what came back. Offsets are half-open code-point ranges into `Passa
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 from typing import Literal, Protocol
 
 # [start, end, speaker, role]; role is "interviewer" or "participant".
@@ -64,6 +66,21 @@ class Passage:
     end: int
     language: str
     key: str = ""
+
+    @cached_property
+    def spoken(self) -> list[Turn]:
+        """The turns as a coder that numbers them counts: those with words, cut where the passage
+        begins and ends."""
+        text, cuts = self.text, (self.start, self.end)
+        pieces: list[Turn] = []
+        for turn in self.turns or [(0, len(text), "", "participant")]:
+            start, end, speaker, role = turn
+            inside = [at for at in cuts if start < at < end]
+            for begin, stop in pairwise([start, *inside, end]) if inside else ((start, end),):
+                words = text[begin:stop]
+                if words and not words.isspace():
+                    pieces.append((begin, stop, speaker, role))
+        return pieces
 
     def participant(self) -> list[tuple[int, int]]:
         """Return the ranges inside the passage that the participant speaks."""

@@ -28,7 +28,7 @@ from coding.evidence import Text
 from coding.leases import Pace
 from coding.loop import supported, work_loop
 from coding.models import Coding, Evidence, Mark, Run, Work
-from coding.prompts import imitates_numbers, spoken, user_turn, write
+from coding.prompts import imitates_numbers, user_turn, write
 from coding.runs import coder_for, start_run
 from studies.imports import import_transcripts
 from studies.models import Segment, Study
@@ -97,7 +97,7 @@ def stays_data(asked: Passage) -> None:
     numbers = re.findall(r"\[T(\d+)([^\]\s]*) (?:interviewer|participant)\] ", inside)
     seal = re.search(r"numbered \[T1(-\w+)", shown)
     ours = [int(number) for number, sealed in numbers if sealed == (seal[1] if seal else "")]
-    assert ours == list(range(1, len(spoken(asked)) + 1))
+    assert ours == list(range(1, len(asked.spoken) + 1))
     if not seal:
         assert len(numbers) == len(ours)
 
@@ -249,7 +249,7 @@ def test_an_invented_quotation_is_found_nowhere_and_a_question_is_no_evidence(
 
 
 def quotations_are_looked_for(asked: Passage) -> None:
-    text = Text(asked.text, spoken(asked))
+    text = Text(asked.text, asked.spoken)
     assert [place.found for place in text.locate(INVENTED)] == ["missing"]
     questions = [
         asked.text[start:end] for start, end, _speaker, role in asked.turns if role == "interviewer"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coding.coders import CodeGuide, DimensionGuide, Guide, Passage
-from coding.prompts import by_dimension, none_key, schema, spoken, unused, user_turn, write
+from coding.prompts import by_dimension, none_key, schema, unused, user_turn, write
 from tests.coding.guides import GUIDE, passage
 from tests.simulator.checks import in_schema
 
@@ -90,7 +90,7 @@ def test_the_nonce_never_occurs_in_the_text_and_the_text_is_shown_as_it_is(text:
 @given(st.lists(st.text(alphabet="ab \n", min_size=1, max_size=12), min_size=2, max_size=8))
 def test_every_word_of_a_turn_is_in_exactly_one_numbered_turn(turns: list[str]) -> None:
     made = passage(*turns, only=1)
-    pieces = spoken(made)
+    pieces = made.spoken
     for start, end, _speaker, role in made.turns:
         joined = "".join(made.text[a:b] for a, b, _s, _r in pieces if start <= a and b <= end)
         assert joined.split() == made.text[start:end].split()
