@@ -7,6 +7,7 @@ none may go out that the ledger does not know of.
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -52,6 +53,9 @@ LONGEST_LABEL = 40  # characters of an unknown label that are told back to the m
 
 # Limits of money or of the account: waiting does not lift them, a person does.
 ACCOUNT_SIGNS = ("spend_limit", "on_hold", "billing", "cmek", "parent_organization")
+
+# How JSON begins to say a character beyond the first 65,536, or one half of it.
+HALF = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 
 # A 400 with one of these is about the form of the answer and not about the interview.
 FORM_SIGNS = ("output_config", "output_format", "structured output", "json_schema")
@@ -372,10 +376,17 @@ def as_json(text: str) -> object:
     first, last = text.find("{"), text.rfind("}")
     for piece in (text, text[first : last + 1] if 0 <= first < last else ""):
         try:
-            return json.loads(piece)
+            found = json.loads(piece)
+            return whole_characters(found) if HALF.search(piece) else found
         except (ValueError, RecursionError):
             continue
     raise Unusable(_("The answer is not JSON."), shapeless=True)
+
+
+def whole_characters(found: object) -> object:
+    """Return `found` without halves of characters, which JSON can say and nothing else can hold."""
+    said = json.dumps(found, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    return json.loads(said.decode("utf-16", "replace"))
 
 
 def parameters(model: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -248,6 +248,16 @@ def test_invented_quotes_and_the_interviewers_are_no_evidence(simulator: Running
 
 
 @pytest.mark.django_db
+def test_half_a_character_in_an_answer_does_not_stop_the_run(simulator: Running) -> None:
+    simulator.words({"topics/hope": ["hope"]})
+    simulator.faults({"every": 1, "fault": "halves"})
+    run = start(3)
+    assert go(run)["segments"]["done"] == 3
+    found = [(row.found, row.quote) for row in Evidence.objects.filter(mark__coding__run=run)]
+    assert sorted(found) == [("folded", f"I hope number {n} is good. \ufffd") for n in range(3)]
+
+
+@pytest.mark.django_db
 def test_ctrl_c_waits_for_what_is_on_its_way_and_gives_the_rest_back(simulator: Running) -> None:
     simulator.service.configure(latency=0.05)
     run = start(40)

@@ -147,6 +147,8 @@ def quotes(where: Sequence[Said], said: Sequence[Said], fault: str) -> list[dict
             first = asked[0].text if asked else first
         if fault == "typography":
             first = first.replace("'", "’").replace(" ", "  ", 1)
+        if fault == "halves":
+            first += " \ud83d"
         found.append({"turn": turn.number, "quote": first})
     return found
 
@@ -166,4 +168,6 @@ def answer(
     if fault == "not_json":
         return "I think that the participant worries."
     said = turns(message)
-    return json.dumps(fill(schema, said, truth(said, words), fault), ensure_ascii=False)
+    # Half a character can be said in JSON only by its number.
+    plain_ascii = fault == "halves"
+    return json.dumps(fill(schema, said, truth(said, words), fault), ensure_ascii=plain_ascii)
