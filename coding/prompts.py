@@ -24,6 +24,8 @@ DISGUISED = re.compile(
     "[\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\uff10-\uff5d"
     "\u24b6-\u24e9\U0001d400-\U0001d7ff\U000e0000-\U000e0fff]"
 )
+OPENING = "[\u3010\u3014\u27e6"  # brackets
+NUMBER = re.compile(rf"[\{OPENING}]\s*T\s*\d", re.IGNORECASE)
 
 INSTRUCTIONS = """\
 You are a careful coder in a qualitative study. You read one interview, or one answer out of an \
@@ -222,7 +224,8 @@ def imitates_numbers(text: str) -> bool:
     if not text.isascii() and DISGUISED.search(text):
         text = unicodedata.normalize("NFKC", text)
         text = "".join(c for c in text if unicodedata.category(c) != "Cf")
-    return re.search(r"[\[\u3010\u3014\u27e6]\s*T\s*\d", text, re.IGNORECASE) is not None
+    # Most interviews have no such bracket, which is told much faster.
+    return any(bracket in text for bracket in OPENING) and NUMBER.search(text) is not None
 
 
 def unused(text: str) -> str:
