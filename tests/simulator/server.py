@@ -6,6 +6,7 @@ request, `{"every": 5, ...}`, or `{"holds": "words", "times": 1, ...}` for promp
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,7 @@ ERRORS = {
     "529": (529, "overloaded_error", "Overloaded"),
 }
 CHUNK = 65_536  # bytes
+PATIENCE = 60.0  # seconds in which even a busy machine closes what is open
 PROXY_PAGE = b"<html><body><h1>502 Bad gateway</h1></body></html>"
 # The request is worked on and charged; its answer does not arrive whole.
 LOST = {"reset_after", "reset_mid", "truncated"}
@@ -356,7 +358,7 @@ class Wire(asyncio.Protocol):
             return
         if sent.how == "drip":
             transport.write(start)
-            asyncio.get_running_loop().create_task(self.drip(sent))
+            self.drip(sent)
             return
         # Noted first: whoever gets the last byte may look at the books at once.
         self.note(sent)
@@ -373,16 +375,17 @@ class Wire(asyncio.Protocol):
             return
         self.go_on()
 
-    async def drip(self, sent: Answer) -> None:
-        """Send the body a byte at a time."""
-        for at in range(len(sent.body)):
-            if self.transport is None or self.transport.is_closing():
-                return
-            if at == len(sent.body) - 1:
-                self.note(sent)
-            self.transport.write(sent.body[at : at + 1])
-            await asyncio.sleep(sent.pause)
-        self.go_on()
+    def drip(self, sent: Answer, at: int = 0) -> None:
+        """Send the body from `at` on, a byte at a time."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        if at == len(sent.body):
+            self.go_on()
+            return
+        if at == len(sent.body) - 1:
+            self.note(sent)
+        self.transport.write(sent.body[at : at + 1])
+        asyncio.get_running_loop().call_later(sent.pause, self.drip, sent, at + 1)
 
     def note(self, sent: Answer) -> None:
         """Note that an answer arrives whole."""
@@ -404,31 +407,26 @@ class Running:
     def __init__(self, config: Config | None = None, port: int = 0) -> None:
         self.service = Simulator(config)
         self.port = port
-        self.loop = asyncio.new_event_loop()
-        self.ready = threading.Event()
-        self.thread = threading.Thread(target=self.run, daemon=True)
 
-    def run(self) -> None:
-        """Serve until told to stop."""
-        asyncio.set_event_loop(self.loop)
-        server = self.loop.run_until_complete(
-            self.loop.create_server(lambda: Wire(self.service), "127.0.0.1", self.port)
-        )
-        self.port = server.sockets[0].getsockname()[1]
-        self.ready.set()
-        try:
-            self.loop.run_forever()
-        finally:
-            server.close()
-            # Who was let in a moment ago has a socket and no transport yet: let it get that far.
-            for _ in range(3):
-                self.loop.run_until_complete(asyncio.sleep(0.01))
-                for transport in list(self.service.open):
-                    transport.abort()
-            for task in asyncio.all_tasks(self.loop):
-                task.cancel()
-            self.loop.run_until_complete(asyncio.sleep(0.01))
-            self.loop.close()
+    def run(self, listening: socket.socket) -> None:
+        """Serve until told to stop, in a loop of this thread's own."""
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            runner.run(self.serve(listening))
+
+    async def serve(self, listening: socket.socket) -> None:
+        """Serve until told to stop, and leave no connection open."""
+        server = await self.loop.create_server(lambda: Wire(self.service), sock=listening)
+        await self.told_to_stop.wait()
+        # Nobody new is let in. Who was let in a moment ago has a socket and no transport yet, and
+        # asyncio would leave it open if the server was closed before: so first let it get that far.
+        self.loop.remove_reader(listening)
+        while coming_in := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(coming_in)
+        for transport in list(self.service.open):
+            transport.abort()
+        while self.service.open:
+            await asyncio.sleep(0)
+        server.close()
 
     @property
     def url(self) -> str:
@@ -453,8 +451,13 @@ class Running:
         self.service.configure(words={key: list(words) for key, words in table.items()})
 
     def __enter__(self) -> Self:
+        # Whoever calls from now on is heard, if only when the thread has begun.
+        listening = socket.create_server(("127.0.0.1", self.port))
+        self.port = listening.getsockname()[1]
+        self.loop = asyncio.new_event_loop()
+        self.told_to_stop = asyncio.Event()
+        self.thread = threading.Thread(target=self.run, args=(listening,), daemon=True)
         self.thread.start()
-        self.ready.wait(10)
         return self
 
     def __exit__(
@@ -463,8 +466,10 @@ class Running:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
+        self.loop.call_soon_threadsafe(self.told_to_stop.set)
+        self.thread.join(PATIENCE)
+        if self.thread.is_alive():
+            raise RuntimeError(f"The simulator has not stopped in {PATIENCE:.0f} seconds.")
 
 
 def serve(port: int, seconds: float) -> None:

@@ -1,10 +1,13 @@
+import gc
 import json
+import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +115,19 @@ def test_a_lost_answer_is_charged_and_not_delivered(simulator: Running) -> None:
         send(f"{simulator.url}/v1/messages", ASK)
     assert simulator.ledger["billed"] == 1
     assert simulator.ledger["delivered"] == "0"
+
+
+def test_who_comes_while_it_closes_is_not_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    left_open: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda left: left_open.append(str(left.exc_value)))
+    with ExitStack() as callers:
+        with Running() as running:
+            running.loop.call_soon_threadsafe(time.sleep, 0.2)  # it hears of all of them at once
+            for _ in range(20):
+                address = ("127.0.0.1", running.port)
+                callers.enter_context(socket.create_connection(address, timeout=10))
+        gc.collect()
+    assert left_open == []
 
 
 def test_it_starts_by_hand_and_stops_by_itself() -> None:
