@@ -61,8 +61,9 @@ def once(what: str, *words: str) -> dict[str, Any]:
 
 def code() -> dict[str, Any]:
     """Return what it takes to code the whole study in batches."""
-    from coding.batches import Terms, batch_loop
+    from coding.batches import batch_loop
     from coding.coders.claude import ClaudeCoder
+    from coding.errands import Terms
     from coding.models import Batch
     from coding.runs import coder_for, start_run
     from studies.models import Study

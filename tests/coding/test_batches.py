@@ -11,17 +11,10 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from coding import leases
-from coding.batches import (
-    GONE,
-    MISSING,
-    NEVER_ARRIVED,
-    UNKNOWN_BATCH,
-    Courier,
-    Terms,
-    batch_loop,
-    terms,
-)
+from coding.batches import Courier, batch_loop, terms
 from coding.coders.claude import ClaudeCoder
+from coding.collecting import GONE, MISSING, NEVER_ARRIVED, UNKNOWN_BATCH
+from coding.errands import Errand, Terms
 from coding.leases import Pace
 from coding.ledger import maybe_billed
 from coding.loop import BUDGET_SPENT, work_loop
@@ -57,13 +50,17 @@ def go(run: Run, given: Terms = QUICK, **options: Any) -> dict[str, Any]:
         return batch_loop(run, coder, given=given, **{"pace": PACE, **options})
 
 
+def courier(run: Run, coder: ClaudeCoder, given: Terms = QUICK) -> Courier:
+    return Courier(Errand(run, coder, given, PACE, canceling=False))
+
+
 def leave(run: Run) -> dict[str, Any]:
     """Send a batch and leave it with the service."""
     with closing(claude(run)) as coder:
-        courier = Courier(run, coder, None, QUICK, PACE, False)
-        leases.at_work.add(courier.owner)
-        courier.send_next()
-        leases.at_work.discard(courier.owner)
+        one = courier(run, coder)
+        leases.at_work.add(one.errand.owner)
+        one.sender.send_next()
+        leases.at_work.discard(one.errand.owner)
     return progress(run)
 
 
@@ -227,13 +224,13 @@ def test_a_batch_that_never_arrived_is_given_up_after_a_while_and_sent_again(
     simulator.batch_faults({"on": "create", "nth": 1, "fault": "reset_before"})
     run = start(3)
     with closing(claude(run)) as coder:
-        courier = Courier(run, coder, None, Terms(poll=0.01, grace=1_000), PACE, False)
-        leases.at_work.add(courier.owner)
-        courier.send_next()
+        one = courier(run, coder, Terms(poll=0.01, grace=1_000))
+        leases.at_work.add(one.errand.owner)
+        one.sender.send_next()
         batch = Batch.objects.get()
         assert batch.state == BatchState.SENDING
         assert batch.doubted_at is not None
-        assert not courier.look_for_lost()
+        assert not one.collector.look_for_lost()
         assert Work.objects.filter(state=State.LEASED).count() == 3
     stands = go(run)
     assert stands["segments"]["done"] == 3
@@ -248,17 +245,17 @@ def test_a_batch_that_never_arrived_is_given_up_after_a_while_and_sent_again(
 def test_a_batch_that_another_process_is_sending_is_left_to_it(simulator: Running) -> None:
     run = start(3)
     with closing(claude(run)) as coder:
-        first = Courier(run, coder, None, QUICK, PACE, False)
-        leases.at_work.add(first.owner)
-        first.outbox = first.prepare(10)
-        second = Courier(run, coder, None, QUICK, PACE, False)
-        assert not second.look_for_lost()
+        first = courier(run, coder)
+        leases.at_work.add(first.errand.owner)
+        prepared = first.sender.prepare(10)
+        second = courier(run, coder)
+        assert not second.collector.look_for_lost()
         assert Batch.objects.get().state == BatchState.SENDING
-        assert second.prepare(10) is None  # and its interviews are nobody else's
-        leases.at_work.discard(first.owner)
-        assert first.outbox is not None
-        first.outbox[1].close()
-        assert second.look_for_lost()
+        assert second.sender.prepare(10) is None  # and its interviews are nobody else's
+        leases.at_work.discard(first.errand.owner)
+        assert prepared is not None
+        prepared[1].close()
+        assert second.collector.look_for_lost()
         assert Batch.objects.get().state == BatchState.LOST
 
 
@@ -478,16 +475,15 @@ def test_canceling_keeps_what_was_answered_and_gives_back_the_rest(simulator: Ru
 def test_two_processes_at_one_batch_settle_each_answer_once(simulator: Running) -> None:
     run = start(6)
     with closing(claude(run)) as coder:
-        first = Courier(run, coder, None, QUICK, PACE, False)
-        second = Courier(run, coder, None, QUICK, PACE, False)
-        leases.at_work.add(first.owner)
-        first.send_next()
+        first, second = courier(run, coder), courier(run, coder)
+        leases.at_work.add(first.errand.owner)
+        first.sender.send_next()
         simulator.service.configure(batch_polls=0)
         batch = Batch.objects.get()
-        found = first.service.look(batch.remote_id)
+        found = first.errand.service.look(batch.remote_id)
         assert found.ended
-        assert first.fetch(batch, found)
-        assert second.fetch(batch, found)
+        assert first.collector.fetch(batch, found)
+        assert second.collector.fetch(batch, found)
     assert Coding.objects.filter(run=run).count() == 6
     assert same(booked(run), simulator.ledger["delivered"])
     run.refresh_from_db()

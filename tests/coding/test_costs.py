@@ -10,9 +10,10 @@ import pytest
 from django.db import connection
 
 from coding import leases
-from coding.batches import Terms, batch_loop
+from coding.batches import batch_loop
 from coding.coders.claude import ClaudeCoder
 from coding.costs import costs, estimate, keep
+from coding.errands import Terms
 from coding.leases import Pace
 from coding.ledger import maybe_billed
 from coding.loop import work_loop
