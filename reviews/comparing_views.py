@@ -8,10 +8,12 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from reviews.comparing import comparable, compare_revisions, compare_runs, used_revisions
-from reviews.comparing_wording import comparison_page, stability_page
+from reviews.comparing import compare_revisions, compare_runs
+from reviews.comparing_wording import comparison_page
 from reviews.reviewing import must_stay_blind
+from reviews.sides import comparable, used_revisions
 from reviews.stability import stability
+from reviews.stability_wording import stability_page
 from studies.access import role_of, study_or_404
 from studies.models import Study
 from studies.problems import Problem

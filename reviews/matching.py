@@ -33,6 +33,16 @@ class Pair:
     def scale(self) -> bool:
         return self.question.kind == Kind.SCALE
 
+    def named(self) -> dict[str, str]:
+        """Return what a row about it begins with."""
+        return {
+            "dimension": self.question.key,
+            "code": self.code,
+            "kind": self.question.kind,
+            "label": self.label,
+            "color": self.color,
+        }
+
 
 @dataclass(frozen=True)
 class Unmatched:

@@ -8,16 +8,18 @@ itself, whether or not it is right.
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-from django.core.cache import cache
 
 from codebooks.models import Kind
 from coding.models import CoderKind, Run, Work
 from reviews.agreement import AgreementRow, Compared, rows_of
-from reviews.comparing import Side, plain, side_of
-from reviews.reports import KEPT_FOR, REPLICATES, SEED, fingerprint
+from reviews.comparing import plain
+from reviews.kept import kept
+from reviews.reports import REPLICATES, SEED, fingerprint
+from reviews.sides import Side, run_of, side_of
 from reviews.stats.alpha import number_sets
 from reviews.stats.arrays import Bools, Floats
 from reviews.tables import (
@@ -34,7 +36,7 @@ from reviews.tables import (
 from studies.models import Study
 from studies.problems import Problem, _
 
-VERSION = 1
+VERSION = 2
 REPLICATED = "replicates"
 """Who is compared: a run with its replicates."""
 
@@ -106,10 +108,13 @@ def stability(
         for one in (chosen, *again)
     ]
     digest = hashlib.sha256(json.dumps([VERSION, facts]).encode()).hexdigest()
-    key = f"stability/{digest}"
-    known = cache.get(key)
-    if isinstance(known, Stability):
-        return known
+    make = partial(_stability, study, chosen, again, seed, replicates)
+    return kept(f"stability/{digest}", Stability, make)
+
+
+def _stability(
+    study: Study, chosen: Run, again: list[Run], seed: int, replicates: int
+) -> Stability:
     guide, units = load_guide(chosen.revision), load_units(study)
     work = Work.objects.filter(run__in=again).order_by().values_list("segment_id", flat=True)
     drawn = units.at(np.array(sorted(set(work)), dtype=np.int64))
@@ -129,7 +134,7 @@ def stability(
         found = rows_of(table, own, language, None, seed, replicates)
         rows += [_with_changes(row, guide, own) for row in found]
     seen = (compared.labels != NOT_KNOWN).any(axis=2) | ~np.isnan(compared.values).all(axis=2)
-    made = Stability(
+    return Stability(
         study=study.slug,
         name=study.name,
         fictional=study.fictional,
@@ -146,8 +151,6 @@ def stability(
         seed=seed,
         replicates=replicates,
     )
-    cache.set(key, made, KEPT_FOR)
-    return made
 
 
 def _repeated_run(study: Study, run: Run | int | None) -> Run:
@@ -164,14 +167,7 @@ def _repeated_run(study: Study, run: Run | int | None) -> Run:
                 study=study.slug,
             )
         return found
-    found = study.runs.filter(pk=run).first()
-    if found is None:
-        raise Problem(
-            _("The study “%(study)s” has no run %(run)d: its runs are %(runs)s."),
-            study=study.slug,
-            run=run,
-            runs=", ".join(str(pk) for pk in study.runs.values_list("pk", flat=True)) or "–",
-        )
+    found = run_of(study, run)
     return found.replicate_of or found
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.core.cache import cache
 from django.utils.formats import number_format
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from coding.models import CoderKind, State
+from reviews.kept import kept
 from reviews.pictures import Estimate, coefficients, forest
-from reviews.reports import HUMANS, KEPT_FOR, MACHINE, AgreementRow, PrevalenceRow, Report
+from reviews.reports import HUMANS, MACHINE, AgreementRow, PrevalenceRow, Report
 
 NOTHING = "–"
 NO_BREAK = "\u00a0"
@@ -420,12 +420,7 @@ def notes(report: Report) -> list[str]:
     """Return what a reader must know before using a number; empty if all is well."""
     said = []
     if report.fictional:
-        said.append(
-            _(
-                "Everything in this study is fictional: interviews, participants and human codings "
-                "were written to show how Concord works."
-            )
-        )
+        said.append(fictional())
     if report.run and not report.run.language_model:
         said.append(_("The machine here is not a language model: expect many errors of it."))
     if report.run is None:
@@ -461,6 +456,14 @@ def notes(report: Report) -> list[str]:
             % {"count": count(sample.split)}
         )
     return said
+
+
+def fictional() -> str:
+    """Return what has to be said of a made-up study wherever its figures stand."""
+    return _(
+        "Everything in this study is fictional: interviews, participants and human codings "
+        "were written to show how Concord works."
+    )
 
 
 def coder_text(report: Report) -> str:
@@ -530,13 +533,7 @@ def agreement_picture(rows: Sequence[AgreementRow], report: Report) -> str:
 def _drawn(report: Report, name: str, draw: Callable[[], str]) -> str:
     """Return the picture, drawn once for each report and language of the reader."""
     digest = hashlib.sha256(name.encode()).hexdigest()
-    key = f"picture/2/{report.fingerprint}/{get_language()}/{digest}"
-    known = cache.get(key)
-    if isinstance(known, str):
-        return known
-    made = draw()
-    cache.set(key, made, KEPT_FOR)
-    return made
+    return kept(f"picture/2/{report.fingerprint}/{get_language()}/{digest}", str, draw)
 
 
 def page(

@@ -12,9 +12,10 @@ from rich.text import Text
 from config.commands import Command as BaseCommand
 from reviews import comparing, stability
 from reviews.comparing import Comparison, compare_revisions, compare_runs
-from reviews.comparing_wording import comparison_page, stability_page
+from reviews.comparing_wording import comparison_page
 from reviews.reports import REPLICATES, SEED
 from reviews.stability import Stability
+from reviews.stability_wording import stability_page
 from studies.people import study_named
 from studies.problems import Problem
 from studies.problems import _ as mark
