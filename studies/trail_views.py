@@ -40,7 +40,10 @@ def trail(request: HttpRequest, slug: str) -> HttpResponse:
             "study": study,
             "role": Role.LEAD,
             "asked": asked,
-            "rows": [(row, labels.get(row.action, row.action)) for row in found[:ROWS]],
+            "rows": [
+                (row, labels.get(row.action, row.action), facts(row.before), facts(row.after))
+                for row in found[:ROWS]
+            ],
             "next": found[ROWS - 1].pk if len(found) > ROWS else None,
             "later": bool(before),
             "names": names(study, "name"),
@@ -73,6 +76,17 @@ def chosen(study: Study, asked: dict[str, str]) -> "QuerySet[Event]":
     if asked["name"]:
         rows = rows.filter(name=asked["name"] if asked["name"] != "-" else "")
     return rows.filter(action=asked["action"]) if asked["action"] else rows
+
+
+def facts(value: Any) -> list[tuple[str, Any]]:
+    """Return what an event says of before or after as names with their values; a bare value has no
+    name. A template asked for `value.items` would find what was kept under the name “items”.
+    """
+    named = value if isinstance(value, dict) else {} if value is None else {"": value}
+    return [
+        (name, ", ".join(map(str, one)) if isinstance(one, list) else one)
+        for name, one in named.items()
+    ]
 
 
 def names(study: Study, field: str) -> list[str]:

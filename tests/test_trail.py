@@ -140,6 +140,17 @@ def test_a_lead_reads_the_trail_by_person_and_action_a_page_at_a_time() -> None:
         assert client.get(f"/studies/trail/trail/?{odd}").status_code == 200
 
 
+def test_whatever_was_kept_can_be_read(study: Study) -> None:
+    client = signed_in(study)
+    record(study, None, "sample_drawn", "1", None, {"items": 48, "strata": ["language"], "seed": 7})
+    record(study, None, "ruled", "bare", 31.5, [])
+    record(study, None, "ruled", "empty", {}, {"why": ""})
+    page = client.get("/studies/trail/trail/").content.decode()
+    assert '<dt dir="ltr">items</dt><dd dir="auto">48</dd>' in page
+    assert '<dd dir="auto">language</dd>' in page
+    assert "31.5" in page
+
+
 def whole(client: Client, name: str) -> str:
     answer: Any = client.get(f"/studies/trail/{name}")
     return b"".join(answer.streaming_content).decode()
