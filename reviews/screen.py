@@ -51,6 +51,7 @@ ACTIONS: Mapping[str, tuple[str, Promise]] = {
     "skip": ("KeyS", gettext_lazy("skip, with a reason from 1 to 5")),
     "flag": ("KeyF", gettext_lazy("flag for the lead")),
 }
+RECENT = 9  # codes used last that are at hand
 OFF = "characters"  # in a person's keys: letters, digits and signs do nothing
 PHYSICAL = re.compile(r"[A-Z][A-Za-z0-9]{0,19}", re.ASCII)
 
@@ -134,6 +135,12 @@ def sections(asked: Question) -> list[Section]:
             )
         )
     return found
+
+
+def recent_places(asked: Question) -> range:
+    """Return the numbers of the codes used last; none where all codes are at hand anyway."""
+    codes = sum(len(dimension.codes) for dimension in asked.dimensions)
+    return range(1, RECENT + 1 if codes > RECENT else 1)
 
 
 def families(codes: Sequence[Choice]) -> Iterator[tuple[str, list[Choice]]]:

@@ -39,7 +39,7 @@ from reviews.reviewing import (
     worded,
 )
 from reviews.sampling import current_sample
-from reviews.screen import OFF, keys_of, sections, sentences, set_keys
+from reviews.screen import OFF, keys_of, recent_places, sections, sentences, set_keys
 from reviews.steering import skipped
 from studies.access import role_of, study_or_404
 from studies.models import Membership, Role, Study
@@ -156,6 +156,7 @@ def page(
         "question": asked,
         "whole": all(turn.asked for turn in asked.turns),
         "sections": sections(asked),
+        "recent": recent_places(asked),
         "note": said.note,
         "confidence": said.confidence,
         "flagged": assignment.flagged_because,

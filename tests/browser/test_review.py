@@ -512,3 +512,72 @@ def test_training_shows_the_key_after_the_answer_and_leads_to_the_review(
     press(page, "Enter")
     expect(page.locator("#stage")).to_have_text("Blind")
     assert Coding.objects.get(person__username="mara").kind == CodingKind.TRAINING
+
+
+def strip(page: Page) -> list[str]:
+    """Return what stands in the strip of codes used last."""
+    return page.locator("#recent button:visible bdi").all_inner_texts()
+
+
+def test_codes_used_last_are_at_hand_and_stay_put_while_an_interview_is_coded(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review(count=4, many=tuple(f"topic {number}" for number in range(1, 13)))
+    browser = context()
+    page = go(browser, live_server)
+    expect(page.locator("#recent")).to_be_hidden()  # nothing was used yet
+    until(page, "performance.getEntriesByName('review-ahead').length > 0")
+    press(page, "Shift+Digit2", "Digit3", "Shift+Digit1", "Digit2", "Digit0")  # twelve and two
+    assert strip(page) == []
+    press(page, "Shift+Digit3", "Digit1", "Shift+Digit4")
+    page.get_by_role("spinbutton", name="Trust").fill("70")
+    press(page, "Escape", "Enter")
+    place(page).to_have_text("2 of 4")
+    assert strip(page) == ["Topic 2", "Topic 12", "For"]  # a scale is answered each time
+    assert not violations(page)
+
+    # By keys: there the numbers are those of the strip, and lead into the codebook.
+    press(page, "Shift+Digit0")
+    expect(page.locator("#recent button").first).to_be_focused()
+    press(page, "Digit2")
+    twelfth = page.locator('[data-code="topics:topic 12"]')
+    expect(twelfth.locator('input[value="yes"]')).to_be_checked()
+    expect(twelfth.locator('input[value="yes"]')).to_be_focused()
+    expect(page.get_by_role("button", name="Topic 12", pressed=True)).to_be_visible()
+    # By mouse, with words selected; the same button again adds to them and takes nothing back.
+    for quote in (QUOTE, "كل كلمة"):
+        select(page, quote)
+        page.get_by_role("toolbar").get_by_role("button", name="Topic 2", exact=True).click()
+    expect(page.locator('[data-code="topics:topic 2"] .passages q')).to_have_count(2)
+    press(page, "Shift+Digit1", "Digit7", "Digit0", "Shift+Digit2", "Digit0")
+    assert strip(page) == ["Topic 2", "Topic 12", "For"]  # as long as this interview is there
+    press(page, "Shift+Digit3", "Digit2", "Shift+Digit4", "Digit0", "Enter")
+    place(page).to_have_text("3 of 4")
+    now = ["Topic 2", "Topic 12", "For", "Topic 7", "Against"]
+    assert strip(page) == now
+    page.reload()
+    expect(page.locator("#review")).to_have_attribute("data-state", "ready")
+    assert strip(page) == now
+
+    for width in (390, 320):
+        page.set_viewport_size({"width": width, "height": 640})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert not violations(page)
+    page.get_by_role("toolbar").get_by_role("button", name="Against").focus()
+    press(page, "Enter")  # a button has its own Enter
+    expect(page.locator('input[name="one:stance"][value="against"]')).to_be_checked()
+
+
+def test_where_more_is_used_than_the_strip_holds_the_latest_stay_in_their_places(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review(count=3, many=tuple(f"c{number}" for number in range(1, 13)), small=True)
+    page = go(context(), live_server)
+    until(page, "performance.getEntriesByName('review-ahead').length > 0")
+    press(page, *(f"Digit{number}" for number in range(1, 9)), "Digit0", "Enter")
+    place(page).to_have_text("2 of 3")
+    assert strip(page) == [f"C{number}" for number in range(1, 9)]
+    press(page, *(f"Digit{number}" for number in (1, 3, 4, 5, 6, 7, 8)))
+    press(page, "Shift+Digit2", "Digit1", "Digit2", "Digit0", "Enter")
+    place(page).to_have_text("3 of 3")
+    assert strip(page) == ["C1", "C11", "C3", "C4", "C5", "C6", "C7", "C8", "C10"]

@@ -326,6 +326,19 @@ def test_no_group_of_codes_has_more_than_its_nine_digits() -> None:
     assert sorted(every) == sorted(code.key for code in codes)
 
 
+def test_codes_used_last_have_their_place_where_not_all_codes_are_at_hand() -> None:
+    for many, places in ((range(7), 0), (range(8), 9)):
+        study = make_study()
+        make_revision(study, [f"c{number}" for number in many], one=("for", "against"))
+        make_segment(TEXT, study, language="ar", turns=TURNS)
+        coder = make_person("", study)
+        sample = draw_sample(study, size=1, coders=[coder.username], seed=1)
+        client = sign_in(coder.username)
+        page = client.get(opened(client, sample))
+        assert len(page.context["recent"]) == places
+        assert page.content.decode().count('aria-pressed="false" hidden><kbd') == places
+
+
 def test_how_sure_a_coder_is_and_what_they_flag_is_kept() -> None:
     sample = make_sample()
     mara = sign_in("mara")

@@ -7,7 +7,8 @@ import * as rows from "./rows.js";
 
 const field = document.getElementById("find");
 
-function clear() {
+/** Show all codes again. */
+export function clear() {
   field.value = "";
   rows.filter("");
 }

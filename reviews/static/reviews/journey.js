@@ -9,6 +9,7 @@ import { hasTurns, showPlace, showTurns } from "./interview.js";
 import { hideMachine, showFeedback, showSecond } from "./machine.js";
 import { fill, notice, say, sayDraft, sayOutbox, screen, texts } from "./notices.js";
 import { createOutbox, uuid } from "./outbox.js";
+import { remember, showRecent } from "./recent.js";
 import * as rows from "./rows.js";
 import { ask } from "./server.js";
 import { chooseVersion } from "./versions.js";
@@ -143,6 +144,7 @@ export function show(question, { push = true, answers = null, stage = "blind" } 
   for (const kind of ["gap", "restored", "lost", "second", "state"]) notice(kind);
   rows.filter("");
   sayDraft("");
+  showRecent(stage);
   begin(answers ?? enteredBefore(question));
   worked = { seconds: question.seconds ?? 0, last: Date.now() };
   const panel = document.getElementById("codes");
@@ -312,6 +314,7 @@ export function submit() {
     } else {
       entry.body.seconds = Math.round(worked.seconds);
       question.answered = entry.body.answers;
+      remember(entry.body.answers);
     }
     // The next one does not wait for it: until it lies in the outbox, it lies among the drafts.
     outbox.add(entry).then(() => {

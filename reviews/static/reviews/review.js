@@ -6,13 +6,14 @@ import {
   addSelection, closeWhatIsClosed, desk, entered, give, giveRest, isClosed, removePassage, selectedNow, undo,
 } from "./desk.js";
 import { pointAt, selection, selectSentence } from "./evidence.js";
-import { prepareFind } from "./finding.js";
+import { clear, prepareFind } from "./finding.js";
 import { goToTurn, stepTurn, turnAt, turnsOnPage } from "./interview.js";
 import {
   ahead, back, drafts, flag, lookAt, open, outbox, sayRefused, show, skip, step, submit, taken,
 } from "./journey.js";
 import { listen, sheet } from "./keys.js";
 import { notice, say, screen, texts } from "./notices.js";
+import { goToRecent, isInRecent, prepareRecent, recentCode } from "./recent.js";
 import * as rows from "./rows.js";
 import { ask } from "./server.js";
 import { oneTab } from "./tabs.js";
@@ -111,23 +112,33 @@ const acts = {
 };
 
 function digit(number, event) {
-  if (event.shiftKey) return rows.goToGroup(number);
+  if (event.shiftKey) return number ? rows.goToGroup(number) : goToRecent();
   if (isClosed()) return false;
+  const recent = isInRecent(event.target) && recentCode(number);
+  if (recent) {
+    use(recent);
+    return true;
+  }
   if (number === 0) {
     giveRest(rows.here.dimension);
     if (isOneByOne()) advance();
     return true;
   }
   const code = rows.numbered(number);
-  if (!code) return false;
-  const isScale = code.dimension.kind === "scale";
+  if (code) use(code);
+  return Boolean(code);
+}
+
+/** What a code's number does: add what is selected, else answer yes, or take that back. */
+function use(code) {
+  if (code.element.closest("[hidden]")) clear(); // another code is looked for
   rows.goTo(code, { focus: false });
+  if (isClosed()) return;
   if (selectedNow().length) {
     addSelection(code);
     comeTo(code);
-  } else if (isScale) code.value.select();
+  } else if (code.dimension.kind === "scale") code.value.select();
   else answer(code, answerOf(code) === "yes" ? "" : "yes");
-  return true;
 }
 
 const openKeys = sheet(screen.keys, screen.usual, texts, async (chosen) => (await ask(screen.urls.keys, chosen)).ok);
@@ -231,6 +242,7 @@ for (const id of ["find", "one-by-one", "help-button", "how", "thumb"]) document
 rows.prepare(texts, removePassage);
 prepareFind();
 prepareThumb();
+prepareRecent(use);
 form.classList.add("scripted");
 const given = document.getElementById("problem") ? read() : null; // sent without scripts, and not taken
 const first = {

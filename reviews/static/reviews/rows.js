@@ -2,6 +2,7 @@
 
 import { answerOf, codes, dimensions, groups, passagesOf } from "./answers.js";
 import { mark, placeOf, style } from "./evidence.js";
+import { paintRecent } from "./recent.js";
 
 const panel = document.getElementById("codes");
 export let here = codes[0];
@@ -119,6 +120,7 @@ export function paint(code) {
     count.textContent = shown ? texts.passages.replace("%(count)s", shown) : "";
   }
   mark(`code-${code.number}`, stands ? passages : [], code);
+  paintRecent(code);
   if (code === here) quotes(code);
 }
 
