@@ -146,6 +146,7 @@ def anthropic_client(api_key: str | None, common: dict[str, Any]) -> Any:
 
     made = anthropic.Anthropic(api_key=api_key, **common)
     if not (made.api_key or made.auth_token or made.credentials):
+        made.close()
         raise Problem(
             _(
                 "There is no key for Claude: set ANTHROPIC_API_KEY, or code with --coder embedded, "
@@ -172,6 +173,7 @@ def bedrock_client(api_key: str | None, common: dict[str, Any]) -> Any:
     if api_key is None:
         session = import_module("boto3").Session(region_name=made.aws_region)
         if session.get_credentials() is None:
+            made.close()
             raise Problem(
                 _(
                     "There are no AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID with "
