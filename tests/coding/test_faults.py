@@ -1,0 +1,171 @@
+"""All that can go wrong with a service, at once and at random: what stays true all the same."""
+
+from contextlib import closing
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db.models import Sum
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from coding.coders.claude import ClaudeCoder
+from coding.leases import Pace
+from coding.loop import BUDGET_SPENT, work_loop
+from coding.models import Attempt, Coding, Evidence, Run, Work
+from coding.prompts import write
+from coding.runs import guide, progress, start_run
+from tests.factories import make_revision, make_segment, make_study
+from tests.simulator.server import Running
+
+COUNT = 7
+ASKED, SAID = "What do you hope for?", "I hope it's number {n} of all."
+SPOKEN = (len(ASKED) + 1, len(ASKED) + 1 + len(SAID.format(n=0)))
+TURNS = [[0, len(ASKED), "", "interviewer"], [*SPOKEN, "", "participant"]]
+PACE = Pace(first_wait=0.005, longest_wait=0.01, most_attempts=6, patience=60)
+ANSWERS = [  # which a run has to get over, each by itself and all of them together
+    {"fault": "429"},
+    {"fault": "429", "headers": {"retry-after-ms": "7"}},
+    {"fault": "429", "headers": {"retry-after": "0"}},
+    {"fault": "429", "headers": {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}},
+    {"fault": "500"},
+    {"fault": "504"},
+    {"fault": "529"},
+    {"fault": "400"},
+    {"fault": "413"},
+    {"fault": "reset_before"},
+    {"fault": "reset_mid"},
+    {"fault": "reset_after"},
+    {"fault": "truncated"},
+    {"fault": "html"},
+    {"fault": "drip", "seconds": 0},
+    {"fault": "slow", "seconds": 0.03},
+    {"fault": "missing_usage"},
+    {"fault": "refusal", "category": "bio"},
+    {"fault": "max_tokens"},
+    {"fault": "max_tokens", "needs": 5_000},
+    {"fault": "wrong_label"},
+    {"fault": "wrong_type"},
+    {"fault": "not_json"},
+    {"fault": "duplicate"},
+    {"fault": "invented"},
+    {"fault": "interviewer"},
+    {"fault": "typography"},
+]
+STOPS = [{"fault": fault} for fault in ("401", "402", "403", "spend_limit")]
+AGAIN_AND_AGAIN = st.fixed_dictionaries(
+    {"every": st.integers(2, 6), "offset": st.integers(0, 5), "times": st.integers(1, 12)}
+)
+ABOUT_ONE = st.fixed_dictionaries(
+    {"holds": st.integers(0, COUNT - 1).map("number {} ".format), "times": st.integers(1, 8)}
+)
+FAULTS = st.lists(
+    st.one_of(
+        st.builds(
+            lambda when, what: {**when, **what},
+            AGAIN_AND_AGAIN | ABOUT_ONE,
+            st.sampled_from(ANSWERS),
+        ),
+        st.builds(
+            lambda number, what: {"nth": number, **what}, st.integers(1, 20), st.sampled_from(STOPS)
+        ),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def start(by_dimension: bool, simulator: Running, budget: Decimal | None) -> Run:
+    study = make_study()
+    make_revision(study, one=["yes", "no"], scale=(0, 10))
+    for number in range(COUNT):
+        make_segment(f"{ASKED} {SAID.format(n=number)}", study, turns=TURNS)
+    run = start_run(study, "claude", budget=budget)
+    if by_dimension:
+        whole = len(str(write(guide(run.revision)).schema))
+        simulator.service.configure(largest_schema=whole - 1)
+    return run
+
+
+def go(run: Run, threads: int) -> dict[str, Any]:
+    # Half a second is long for an answer here, so that one that drips on is given up.
+    with closing(ClaudeCoder(write(guide(run.revision)), run.model, deadline=0.5)) as coder:
+        return work_loop(run, coder, threads=threads, pace=PACE)
+
+
+@pytest.mark.django_db
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    faults=FAULTS,
+    threads=st.integers(1, 6),
+    by_dimension=st.booleans(),
+    budget=st.none() | st.sampled_from([Decimal("0.0015"), Decimal("0.004")]),
+)
+@example(
+    faults=[{"nth": n, **fault} for n, fault in enumerate(ANSWERS, 1)],
+    threads=4,
+    by_dimension=False,
+    budget=None,
+)
+@example(
+    faults=[{"nth": 3, "fault": "drip", "seconds": 0.02}, {"nth": 9, **STOPS[3]}],
+    threads=3,
+    by_dimension=True,
+    budget=None,
+)
+def test_whatever_goes_wrong_nothing_is_lost_nothing_is_done_or_booked_twice(
+    simulator: Running,
+    faults: list[dict[str, Any]],
+    threads: int,
+    by_dimension: bool,
+    budget: Decimal | None,
+) -> None:
+    simulator.service.reset()
+    simulator.words({"topics/hope": ["hope"], "stance/yes": ["all"]})
+    simulator.faults(*(dict(fault) for fault in faults))
+    run = start(by_dimension, simulator, budget)
+    stands = go(run, threads)
+    if budget is not None:
+        assert Decimal(simulator.ledger["total"]) <= budget
+    if stands["stopped"]:  # a person mends what was said, and starts it again
+        assert not stands["finished"]
+        assert stands["segments"]["leased"] == 0
+        assert stands["stopped"] == BUDGET_SPENT or stands["stopped"].endswith((".", ")"))
+        simulator.faults()
+        stands = go(start_run(run.study, "claude", budget=Decimal(1)), threads)
+    assert stands["finished"], stands
+    holds(run, simulator)
+
+    sent = simulator.ledger["requests"]
+    assert go(start_run(run.study, "claude"), threads)["finished"]
+    assert simulator.ledger["requests"] == sent
+
+
+def holds(run: Run, simulator: Running) -> None:
+    """Check what is true of every run that ended, whatever went wrong on the way."""
+    states = list(Work.objects.filter(run=run).values_list("segment", "state"))
+    assert len(states) == len(dict(states)) == COUNT
+    assert set(dict(states).values()) <= {"done", "refused", "failed"}
+    done = [segment for segment, state in states if state == "done"]
+    codings = Coding.objects.filter(run=run).order_by("segment_id")
+    assert list(codings.values_list("segment_id", flat=True)) == sorted(done)
+    assert all(coding.dimensions == ["topics", "stance", "trust"] for coding in codings)
+    assert all(run.work.exclude(state="done").values_list("reason", flat=True))
+
+    ledger = simulator.ledger
+    told = [entry for entry in ledger["entries"] if entry["fault"] != "missing_usage"]
+    delivered = sum((Decimal(e["cost"]) for e in told if e["delivered"]), Decimal(0))
+    attempts = Attempt.objects.filter(work__run=run)
+    known = attempts.filter(input_tokens__isnull=False)
+    assert (known.aggregate(usd=Sum("cost"))["usd"] or Decimal(0)) == delivered
+    assert known.count() == known.values("request_id").distinct().count()
+    assert not attempts.filter(outcome="sent").exists()
+    assert ledger["requests"] <= attempts.count()
+    lost = Decimal(str(progress(run)["maybe_billed"]["at_most"]))
+    assert delivered <= Decimal(ledger["total"]) <= delivered + lost
+    run.refresh_from_db()
+    assert run.committed == delivered + lost
+
+    # What is called found stands in the participant's words; what was made up never does.
+    evidence = Evidence.objects.filter(mark__coding__run=run, found__in=["exact", "folded"])
+    assert set(evidence.values_list("start", "end")) <= {SPOKEN}
