@@ -8,7 +8,6 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import api_view
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,6 +16,7 @@ from coding.costs import estimate, keep
 from coding.models import CoderKind
 from coding.runs import progress, start_run
 from coding.tasks import tell, wake
+from config.api import read
 from studies.access import study_or_404
 from studies.models import Role
 from studies.problems import Problem, _
@@ -52,13 +52,9 @@ class RunRequest(Place):
 def run_estimate(request: Request, slug: str) -> Response:
     """What it would cost to have Claude code what it has not coded yet; nothing is charged."""
     study = study_or_404(request.user, slug, Role.LEAD)
-    asked = Place(data=request.query_params)
-    asked.is_valid(raise_exception=True)
-    try:
-        needs_server(asked.validated_data["base_url"])
-        return Response(estimate(study, **asked.validated_data).as_json())
-    except Problem as problem:
-        raise ValidationError({"detail": str(problem)}) from problem
+    asked = read(Place, request.query_params)
+    needs_server(asked["base_url"])
+    return Response(estimate(study, **asked).as_json())
 
 
 @extend_schema(request=RunRequest, responses={202: OpenApiTypes.OBJECT})
@@ -66,20 +62,13 @@ def run_estimate(request: Request, slug: str) -> Response:
 def start(request: Request, slug: str) -> Response:
     """Have the workers code the study with Claude, up to a budget; asked again, it goes on."""
     study = study_or_404(request.user, slug, Role.LEAD)
-    asked = RunRequest(data=request.data)
-    asked.is_valid(raise_exception=True)
-    given = asked.validated_data
+    given = read(RunRequest, request.data)
     where = {"base_url": given["base_url"], "service": given["service"]}
-    try:
-        if not settings.CELERY_BROKER_URL:
-            raise Problem(_("There are no workers: set CONCORD_BROKER where the site runs."))
-        needs_server(given["base_url"])
-        run = start_run(
-            study, CoderKind.CLAUDE, model=given["model"], budget=given["budget"], **where
-        )
-        keep(run, estimate(study, run.model, **where))
-    except Problem as problem:
-        raise ValidationError({"detail": str(problem)}) from problem
+    if not settings.CELERY_BROKER_URL:
+        raise Problem(_("There are no workers: set CONCORD_BROKER where the site runs."))
+    needs_server(given["base_url"])
+    run = start_run(study, CoderKind.CLAUDE, model=given["model"], budget=given["budget"], **where)
+    keep(run, estimate(study, run.model, **where))
     wake(run)
     return Response(
         {**progress(run), "estimate": run.parameters["estimate"]}, status=status.HTTP_202_ACCEPTED
@@ -92,10 +81,7 @@ def tell_run(request: Request, slug: str, run_id: int, what: str) -> Response:
     """Pause, resume or cancel a run; whoever works on it hears it within seconds."""
     study = study_or_404(request.user, slug, Role.LEAD)
     run = get_object_or_404(study.runs, pk=run_id)
-    try:
-        tell(run, what)
-    except Problem as problem:
-        raise ValidationError({"detail": str(problem)}) from problem
+    tell(run, what)
     run.refresh_from_db()
     return Response(
         {"run": run.pk, "finished": run.finished_at is not None, "stopped": run.stopped_because}

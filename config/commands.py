@@ -10,8 +10,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils.translation import gettext
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from studies.problems import Problem
 
@@ -66,6 +68,17 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(result, ensure_ascii=False, allow_nan=False, default=str))
         else:
             self.show(result, Console(file=sys.stdout))
+
+
+def plain_table(title: str, *numbers: str) -> Table:
+    """Return a table that reads well in 80 columns: no frames, numbers to the right."""
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
+    )
+    table.add_column("", min_width=14, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 @contextmanager

@@ -8,18 +8,18 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import api_view
-from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from coding.costs import costs
 from coding.runs import progress
+from config.api import read
 from reviews.reports import as_json, report
 from reviews.reviewing import must_stay_blind
 from reviews.sampling import draw_sample, vacant
 from studies.access import study_or_404
 from studies.models import Role, Study
-from studies.problems import Problem
 
 READERS = (Role.LEAD, Role.READER)
 
@@ -79,13 +79,9 @@ def run_progress(request: Request, slug: str) -> Response:
 def samples(request: Request, slug: str) -> Response:
     """Draw a probability sample for blind review."""
     study = study_or_404(request.user, slug, Role.LEAD)
-    asked = SampleRequest(data=request.data)
-    asked.is_valid(raise_exception=True)
+    asked = read(SampleRequest, request.data)
     person = request.user if isinstance(request.user, User) else None
-    try:
-        sample = draw_sample(study, by=person, **asked.validated_data)
-    except Problem as problem:
-        raise ValidationError({"detail": str(problem)}) from problem
+    sample = draw_sample(study, by=person, **asked)
     drawn = {
         "id": sample.pk,
         "items": sample.items.count(),
@@ -105,7 +101,4 @@ def report_json(request: Request, slug: str) -> Response:
     """The report: agreement, prevalence and evidence, with the design that they rest on."""
     study = seen_by(request, slug)
     by = tuple(name for name in request.query_params.get("by", "").split(",") if name)
-    try:
-        return Response(as_json(report(study, by=by)))
-    except Problem as problem:
-        raise ValidationError({"detail": str(problem)}) from problem
+    return Response(as_json(report(study, by=by)))

@@ -9,12 +9,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import api_view
-from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from codebooks.models import Kind
 from coding.models import Answer
+from config.api import read
 from reviews.adjudication import (
     SORTS,
     Case,
@@ -27,6 +28,7 @@ from reviews.adjudication import (
     rule,
     verdict,
 )
+from reviews.comparing import plain
 from reviews.models import Item, Purpose, Sample
 from reviews.questions import codes_of
 from reviews.reviewing import waits
@@ -126,21 +128,16 @@ def disagreement(request: Request, slug: str, pk: int, dimension: str, code: str
     if (about.kind == Kind.ONE) == bool(one):
         raise Http404
     if request.method == "POST":
-        asked = RulingRequest(data=request.data)
-        asked.is_valid(raise_exception=True)
-        said = asked.validated_data
-        try:
-            rule(
-                item,
-                actor(request),
-                dimension=dimension,
-                code=said.get("code") if about.kind == Kind.ONE else code,
-                said=said["said"],
-                value=said.get("value"),
-                why=said["why"],
-            )
-        except Problem as problem:
-            raise ValidationError({"detail": str(problem)}) from problem
+        said = read(RulingRequest, request.data)
+        rule(
+            item,
+            actor(request),
+            dimension=dimension,
+            code=said.get("code") if about.kind == Kind.ONE else code,
+            said=said["said"],
+            value=said.get("value"),
+            why=said["why"],
+        )
     ruled = verdict(item, about, one)
     return Response(
         {
@@ -194,17 +191,12 @@ def give(request: Request, slug: str) -> Response:
     """Hand open items of one coder to another, or take them back."""
     study = study_or_404(request.user, slug, Role.LEAD)
     sample = current_sample(study)
-    asked = HandOverRequest(data=request.data)
-    asked.is_valid(raise_exception=True)
-    said = asked.validated_data
+    said = read(HandOverRequest, request.data)
     if sample is None:
         raise Http404
     giver = member(study, said["giver"])
     taker = member(study, said["taker"]) if said.get("taker") else None
-    try:
-        moved, stayed = hand_over(sample, giver, taker, count=said.get("count"), by=actor(request))
-    except Problem as problem:
-        raise ValidationError({"detail": str(problem)}) from problem
+    moved, stayed = hand_over(sample, giver, taker, count=said.get("count"), by=actor(request))
     return Response({"moved": moved, "stayed": stayed})
 
 
@@ -214,15 +206,11 @@ def hand_out(request: Request, slug: str) -> Response:
     """Give the seats that nobody holds to the coders named."""
     study = study_or_404(request.user, slug, Role.LEAD)
     sample = current_sample(study)
-    asked = HandOutRequest(data=request.data)
-    asked.is_valid(raise_exception=True)
+    asked = read(HandOutRequest, request.data)
     if sample is None:
         raise Http404
-    people = [member(study, name) for name in asked.validated_data["coders"]]
-    try:
-        return Response({"filled": fill_seats(sample, people, by=actor(request))})
-    except Problem as problem:
-        raise ValidationError({"detail": str(problem)}) from problem
+    people = [member(study, name) for name in asked["coders"]]
+    return Response({"filled": fill_seats(sample, people, by=actor(request))})
 
 
 @extend_schema(request=TrainingRequest, responses=OpenApiTypes.OBJECT)
@@ -231,12 +219,8 @@ def trainings_api(request: Request, slug: str) -> Response:
     """The trainings, and how everybody stands with each code; a new one where it is posted."""
     study = study_or_404(request.user, slug, Role.LEAD)
     if request.method == "POST":
-        asked = TrainingRequest(data=request.data)
-        asked.is_valid(raise_exception=True)
-        try:
-            draw_training(study, by=actor(request), **asked.validated_data)
-        except Problem as problem:
-            raise ValidationError({"detail": str(problem)}) from problem
+        asked = read(TrainingRequest, request.data)
+        draw_training(study, by=actor(request), **asked)
     told = [
         {
             "id": sample.pk,
@@ -251,14 +235,7 @@ def trainings_api(request: Request, slug: str) -> Response:
                     "answered": one.answered,
                     "share": plain(one.share),
                     "passed": one.passed,
-                    "results": [
-                        {
-                            **asdict(result),
-                            "percent": plain(result.percent),
-                            "alpha": plain(result.alpha),
-                        }
-                        for result in one.results
-                    ],
+                    "results": [plain(asdict(result)) for result in one.results],
                 }
                 for one in standings(sample)
             ],
@@ -289,9 +266,7 @@ def member(study: Study, name: str) -> Any:
     """Return the member of that name."""
     found = study.memberships.filter(name=name).select_related("person").first()
     if found is None:
-        raise ValidationError(
-            {"detail": str(Problem(_("“%(name)s” is not in the study."), name=name))}
-        )
+        raise Problem(_("“%(name)s” is not in the study."), name=name)
     return found.person
 
 
@@ -308,8 +283,3 @@ def opinion_json(opinion: Opinion) -> dict[str, Any]:
         "passages": [list(passage) for passage in opinion.passages],
         "note": opinion.note,
     }
-
-
-def plain(number: float) -> float | None:
-    """Return a number as JSON takes it."""
-    return None if number != number else number

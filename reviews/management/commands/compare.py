@@ -4,12 +4,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from config.commands import Command as BaseCommand
+from config.commands import plain_table
 from reviews import comparing, stability
 from reviews.comparing import Comparison, compare_revisions, compare_runs
 from reviews.comparing_wording import comparison_page
@@ -151,14 +150,3 @@ def heading(shown: dict[str, Any], console: Console) -> None:
         console.print(Text(f"{fact.name}: {fact.value}"))
     if shown["short"]:
         console.print(Text(shown["short"]))
-
-
-def plain_table(title: str, *numbers: str) -> Table:
-    """Return a table that reads well in 80 columns: no frames, numbers to the right."""
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
-    )
-    table.add_column("", min_width=14, overflow="fold")
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table

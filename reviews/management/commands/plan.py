@@ -4,12 +4,12 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from config.commands import Command as BaseCommand
+from config.commands import plain_table
 from reviews.planning import HALF_WIDTH, Assumed, Need, Planned, Rule, as_json, declare, planned
 from reviews.planning_wording import half_width_text, named, verdict_sentences
 from reviews.sampling import current_sample
@@ -96,7 +96,9 @@ class Command(BaseCommand):
             overall = [need for need in made.after if need.language is None]
             console.print(needs(_("After what was reviewed so far"), made, overall))
         if any(one.more for one in made.strata):
-            table = plain(_("Where the next ones go"), _("more"), _("reviewed"), _("segments"))
+            table = plain_table(
+                _("Where the next ones go"), _("more"), _("reviewed"), _("segments")
+            )
             for one in made.strata:
                 numbers = (one.more, one.reviewed, one.population)
                 table.add_row(one.key or "–", *(str(number) for number in numbers))
@@ -117,21 +119,10 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def plain(title: str, *heads: str) -> Table:
-    """Return a table that reads well in 80 columns."""
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
-    )
-    table.add_column("", overflow="fold")
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
-    return table
-
-
 def needs(title: str, made: Planned, rows: Any) -> Table:
     """Return the table of what several figures need."""
     heads = _("share"), _("people"), _("machine"), _("best"), _("now ±"), _("more")
-    table = plain(title, *heads)
+    table = plain_table(title, *heads)
     need: Need
     for need in rows:
         table.add_row(

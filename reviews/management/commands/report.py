@@ -7,12 +7,12 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from config.commands import Command as BaseCommand
+from config.commands import plain_table
 from reviews.records import from_record
 from reviews.report_files import write_report
 from reviews.reports import REPLICATES, SEED, Report, as_json, report
@@ -92,21 +92,10 @@ class Command(BaseCommand):
             console.print(Text(_("Written: %(path)s") % {"path": path}), soft_wrap=True)
 
 
-def plain_table(title: str, first: str, *numbers: str) -> Table:
-    """Return a table that reads well in 80 columns: no frames, numbers to the right."""
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
-    )
-    table.add_column(first, min_width=14, overflow="fold")
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
 def show_prevalence(console: Console, title: str, lines: list[PrevalenceLine]) -> None:
     """Print prevalence; what is not validated is dim, and beneath the table it says why."""
     numbers = _("corrected"), _("95 % interval"), _("people"), _("machine"), "n", "n+"
-    table = plain_table(title, "", *numbers, _("grade"))
+    table = plain_table(title, *numbers, _("grade"))
     names = [line.domain for line in lines] if lines and lines[0].domain else named(lines)
     for name, line in zip(names, lines, strict=True):
         cells = [
@@ -151,7 +140,7 @@ def grouped(console: Console, said: list[tuple[str, str]]) -> None:
 def agreement_table(title: str, lines: list[AgreementLine]) -> Table:
     """Return a table of agreement; where no coefficient is printed it is dim."""
     numbers = "alpha", _("95 % interval"), "n", "n+", _("percent"), "kappa", "AC1"
-    table = plain_table(title, "", *numbers)
+    table = plain_table(title, *numbers)
     for name, line in zip(named(lines), lines, strict=True):
         cells = [
             name,
@@ -170,7 +159,7 @@ def agreement_table(title: str, lines: list[AgreementLine]) -> Table:
 def evidence_table(lines: list[EvidenceLine]) -> Table:
     """Return a table of how quotations were found, by language."""
     names = _("found"), _("exact"), _("folded"), _("nearly"), _("interviewer"), _("missing")
-    table = plain_table(_("Evidence"), "", *names)
+    table = plain_table(_("Evidence"), *names)
     for line in lines:
         cells = [
             line.language or _("all"),
