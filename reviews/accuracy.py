@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from codebooks.models import Kind
-from reviews.agreement import scope
+from reviews.compared import scope
 from reviews.prevalence import Areas, Domain, Strata
 from reviews.stats.accuracy import (
     Accuracy,

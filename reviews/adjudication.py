@@ -18,7 +18,8 @@ from django.utils import timezone
 
 from codebooks.models import Code, Dimension, Kind
 from coding.models import Answer, Coding
-from reviews.agreement import AgreementRow, between_people, design_weights, rows_of, scope
+from reviews.agreement import AgreementRow, rows_of
+from reviews.compared import between_people, design_weights, scope
 from reviews.models import Item, Purpose, Ruling, Sample
 from reviews.questions import Range, Turn, codes_of
 from reviews.reviewing import waits

@@ -1,9 +1,8 @@
 """Rows of agreement: between people, and machine to people, per code, language, group and pair.
 
-Between people a row of ratings is a unit. Machine to people it is one coding by a person, beside
-what the machine said of the same unit; a unit coded by two people then has two rows, which the
+A unit coded by two people has two rows of ratings machine to people (see `compared`), which the
 bootstrap draws together. Blind codings only: a ruling is no independent judgement, and how far
-rulings settled what coders disagreed about is told apart, in rows of its own.
+rulings settled what coders disagreed about is told apart (see `discussion`).
 """
 
 import zlib
@@ -14,6 +13,17 @@ from itertools import combinations
 import numpy as np
 
 from codebooks.models import Kind
+from reviews.compared import (
+    HUMANS,
+    MACHINE,
+    Compared,
+    between_people,
+    design_weights,
+    known,
+    machine_to_people,
+    scope,
+)
+from reviews.discussion import DiscussionRow, discussion_rows
 from reviews.stats.agreement import (
     LEAST_POSITIVES,
     Agreement,
@@ -24,7 +34,6 @@ from reviews.stats.agreement import (
 from reviews.stats.alpha import (
     UnitSums,
     alpha,
-    alpha_nominal,
     alpha_ordinal,
     alpha_sets,
     binary_sums,
@@ -35,7 +44,17 @@ from reviews.stats.alpha import (
 from reviews.stats.coefficients import cohen_kappa, counts_of, cross_table, fleiss_kappa
 from reviews.tables import NOT_KNOWN, Bools, Floats, Ints, Labels, People, Question, Table
 
-HUMANS, MACHINE = "humans", "machine-human"
+__all__ = [
+    "HUMANS",
+    "MACHINE",
+    "AgreementGroup",
+    "AgreementRow",
+    "Agreements",
+    "Counts",
+    "DiscussionRow",
+    "agreement_rows",
+]
+
 MACHINE_NAME = "machine"
 """Who the machine is in a pair with a person; no language's word, as codes' keys are none."""
 
@@ -108,95 +127,6 @@ class AgreementRow:
     coincidences: Coincidences = ()
     domain: Domain = ()
     pair: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class DiscussionRow:
-    """What rulings settled of one code, or of the category of a `one` dimension (`code` None).
-
-    Of `coded_twice` segments people `disagreed` about some; `ruled` of all segments have a ruling.
-    `before` is alpha of the blind codings and `after` that of the same codings once everyone who
-    coded a ruled segment says what was ruled: agreement after discussion, which is no reliability.
-    `for_machine` and `for_a_coder` count ruled segments in which the machine, and the first coder
-    by name, had said what was ruled; `machine_compared` are those that the machine coded.
-    """
-
-    dimension: str
-    code: str | None
-    coded_twice: int
-    disagreed: int
-    ruled: int
-    ruled_to_apply: int | None
-    for_a_coder: int
-    for_machine: int
-    machine_compared: int
-    before: float
-    after: float
-    status: str
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Who is compared on which units: coders × rows × columns, a row one unit or one coding.
-
-    `labels` are -1 where a coder did not say. `said` and `unsure` count, rows × columns, the people
-    who said that a code applies and who were unsure. `person` is whose coding a row is, where the
-    machine is compared.
-    """
-
-    between: str
-    unit: Ints
-    person: Ints | None
-    labels: Labels
-    categories: dict[str, Floats]
-    values: Floats
-    said: Ints
-    unsure: Ints
-    counts_unsure: bool = True
-
-    def rows(self, chosen: Bools) -> "Compared":
-        """Return the rows that `chosen` points out."""
-        return Compared(
-            self.between,
-            self.unit[chosen],
-            None if self.person is None else self.person[chosen],
-            self.labels[:, chosen],
-            {key: ratings[:, chosen] for key, ratings in self.categories.items()},
-            self.values[:, chosen],
-            self.said[chosen],
-            self.unsure[chosen],
-            self.counts_unsure,
-        )
-
-    def coders(self, chosen: list[int]) -> "Compared | None":
-        """Return what these coders said of the units that each of them coded, None without any.
-
-        Who was unsure can't be told any more.
-        """
-        labels, values = self.labels[chosen], self.values[chosen]
-        seen = (labels != NOT_KNOWN).any(axis=2) | ~np.isnan(values).all(axis=2)
-        both = seen.all(axis=0)
-        if not both.any():
-            return None
-        labels = labels[:, both]
-        return Compared(
-            self.between,
-            self.unit[both],
-            None,
-            labels,
-            {key: ratings[chosen][:, both] for key, ratings in self.categories.items()},
-            values[:, both],
-            (labels == 1).sum(axis=0),
-            np.zeros(labels.shape[1:], np.int64),
-            False,
-        )
-
-    def pairable(self) -> int:
-        """Return how many units two or more coders looked at."""
-        if not len(self.unit):
-            return 0
-        seen = (self.labels != NOT_KNOWN).any(axis=2) | ~np.isnan(self.values).all(axis=2)
-        return len(np.unique(self.unit[seen.sum(axis=0) >= 2]))
 
 
 @dataclass(frozen=True)
@@ -307,123 +237,6 @@ def pair_rows(
         for pair, own in found:
             rows += rows_of(table, own, None, weights, seed, fewer(replicates), (), pair)
     return [row for row in rows if row.units]
-
-
-def discussion_rows(table: Table, people: People) -> list[DiscussionRow]:
-    """Return what rulings settled, for codes and categories that some ruling is about."""
-    drawn = table.drawn
-    if drawn is None or table.rulings is None:
-        return []
-    compared = between_people(table, people)
-    place = np.searchsorted(drawn.unit, compared.unit)
-    rows = []
-    for question in table.guide.labelled:
-        if question.kind == Kind.ONE:
-            ruled = table.rulings.categories[question.key][place]
-            said = compared.categories[question.key]
-            machine = table.machine.categories(question)[compared.unit]
-            rows.append(_discussed(question.key, None, said, ruled, machine))
-            continue
-        for column, code in enumerate(question.codes, question.first):
-            said = _known(compared.labels[..., column])
-            machine = _known(table.machine.labels[compared.unit, column])
-            ruled = table.rulings.labels[place, column]
-            rows.append(_discussed(question.key, code.key, said, ruled, machine))
-    return [row for row in rows if row.ruled]
-
-
-def _known(labels: Labels) -> Floats:
-    return np.where(labels == NOT_KNOWN, np.nan, labels)
-
-
-def _discussed(
-    dimension: str, code: str | None, said: Floats, ruled: Floats, machine: Floats
-) -> DiscussionRow:
-    """Return a row from what coders said, coders × units, and what was ruled, NaN if nothing."""
-    looked = ~np.isnan(said)
-    twice = looked.sum(axis=0) >= 2
-    high = np.where(looked, said, -np.inf).max(axis=0)
-    low = np.where(looked, said, np.inf).min(axis=0)
-    settled = ~np.isnan(ruled)
-    after = np.where(looked & settled, ruled, said)
-    first = np.full(ruled.shape, np.nan)
-    for row in said[::-1]:
-        first = np.where(np.isnan(row), first, row)
-    before = alpha_nominal(said)
-    return DiscussionRow(
-        dimension=dimension,
-        code=code,
-        coded_twice=int(twice.sum()),
-        disagreed=int((twice & (high > low)).sum()),
-        ruled=int(settled.sum()),
-        ruled_to_apply=None if code is None else int((ruled == 1).sum()),
-        for_a_coder=int((settled & (first == ruled)).sum()),
-        for_machine=int((settled & (machine == ruled)).sum()),
-        machine_compared=int((settled & ~np.isnan(machine)).sum()),
-        before=before,
-        after=alpha_nominal(after),
-        status="no_variation" if np.isnan(before) else "ok",
-    )
-
-
-def scope(table: Table, people: People | None = None) -> tuple[People, str]:
-    """Return the codings that agreement is about: the sample's where there are any, else all."""
-    people = table.people if people is None else people
-    if table.drawn is not None:
-        inside = np.isin(people.unit, table.drawn.unit)
-        if inside.any():
-            return people.rows(inside), "sample"
-    return people, "study"
-
-
-def between_people(table: Table, people: People) -> Compared:
-    """Set people's codings of the same units beside each other."""
-    at = np.searchsorted(people.units, people.unit)
-    shape = (len(people.coders), len(people.units))
-    labels = np.full((*shape, table.guide.width), NOT_KNOWN, np.int8)
-    labels[people.coder, at] = people.decisions.labels
-    values = np.full((*shape, table.guide.depth), np.nan)
-    values[people.coder, at] = people.decisions.values
-    categories = {
-        question.key: people.ratings(people.decisions.categories(question))
-        for question in table.guide.labelled
-        if question.kind == Kind.ONE
-    }
-    said = (labels == 1).sum(axis=0)
-    unsure = np.zeros(said.shape, np.int64)
-    for coder in np.unique(people.coder):
-        own = people.coder == coder
-        unsure[at[own]] += people.unsure[own]
-    return Compared(HUMANS, people.units, None, labels, categories, values, said, unsure)
-
-
-def machine_to_people(table: Table, people: People) -> Compared:
-    """Set what the machine said beside each coding by a person."""
-    at = people.unit
-    labels = np.stack([table.machine.labels[at], people.decisions.labels])
-    values = np.stack([table.machine.values[at], people.decisions.values])
-    categories = {
-        question.key: np.stack(
-            [
-                table.machine.categories(question)[at],
-                people.decisions.categories(question),
-            ]
-        )
-        for question in table.guide.labelled
-        if question.kind == Kind.ONE
-    }
-    said = (labels[1] == 1).astype(np.int64)
-    unsure = people.unsure.astype(np.int64)
-    return Compared(MACHINE, at, people.coder, labels, categories, values, said, unsure)
-
-
-def design_weights(table: Table) -> Floats | None:
-    """Return one over the inclusion of each unit, or None where all were as likely to be drawn."""
-    if table.drawn is None or np.ptp(table.drawn.inclusion) < 1e-12:
-        return None
-    weights = np.ones(len(table.units))
-    weights[table.drawn.unit] = 1 / table.drawn.inclusion
-    return weights
 
 
 def rows_of(
@@ -581,7 +394,7 @@ class _Side:
             for question in self.table.guide.labelled
             if question.kind == Kind.MANY and len(question.codes) > 1
         ]
-        ratings = [_known(self.compared.labels[..., question.columns]) for question in questions]
+        ratings = [known(self.compared.labels[..., question.columns]) for question in questions]
         found = agreement_on_many_sets(
             ratings, self.chance("sets"), replicates=self.replicates, clusters=self.clusters
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reviews.agreement import HUMANS, MACHINE, scope
+from reviews.compared import HUMANS, MACHINE, scope
 from reviews.stats.agreement import LEAST_UNITS
 from reviews.stats.alpha import alpha
 from reviews.stats.arrays import Ints

@@ -15,7 +15,8 @@ import numpy as np
 
 from codebooks.models import Kind
 from coding.models import CoderKind, Run, Work
-from reviews.agreement import AgreementRow, Compared, rows_of
+from reviews.agreement import AgreementRow, rows_of
+from reviews.compared import Compared, categories_of, known
 from reviews.comparing import plain
 from reviews.kept import kept
 from reviews.reports import REPLICATES, SEED, fingerprint
@@ -23,7 +24,6 @@ from reviews.sides import Side, run_of, side_of
 from reviews.stats.alpha import number_sets
 from reviews.stats.arrays import Bools, Floats
 from reviews.tables import (
-    NOT_KNOWN,
     Decisions,
     Guide,
     Ints,
@@ -36,7 +36,7 @@ from reviews.tables import (
 from studies.models import Study
 from studies.problems import Problem, _
 
-VERSION = 2
+VERSION = 1
 REPLICATED = "replicates"
 """Who is compared: a run with its replicates."""
 
@@ -118,7 +118,7 @@ def _stability(
     guide, units = load_guide(chosen.revision), load_units(study)
     work = Work.objects.filter(run__in=again).order_by().values_list("segment_id", flat=True)
     drawn = units.at(np.array(sorted(set(work)), dtype=np.int64))
-    sides = [_at(load_machine(one, units, guide), drawn) for one in (chosen, *again)]
+    sides = [load_machine(one, units, guide).at(drawn) for one in (chosen, *again)]
     compared = repeated_decisions(guide, drawn, sides)
     nobody = Decisions(np.zeros((0, guide.width), np.int8), np.zeros((0, guide.depth)))
     empty = np.zeros(0, np.int64)
@@ -133,7 +133,6 @@ def _stability(
         own = compared.rows(inside)
         found = rows_of(table, own, language, None, seed, replicates)
         rows += [_with_changes(row, guide, own) for row in found]
-    seen = (compared.labels != NOT_KNOWN).any(axis=2) | ~np.isnan(compared.values).all(axis=2)
     return Stability(
         study=study.slug,
         name=study.name,
@@ -146,7 +145,7 @@ def _stability(
         drawn_with=int(again[0].parameters.get("seed", 0)),
         all_segments=len(units),
         drawn=len(drawn),
-        segments=int((seen.sum(axis=0) >= 2).sum()),
+        segments=compared.pairable(),
         rows=tuple(rows),
         seed=seed,
         replicates=replicates,
@@ -171,23 +170,12 @@ def _repeated_run(study: Study, run: Run | int | None) -> Run:
     return found.replicate_of or found
 
 
-def _at(decisions: Decisions, units: Ints) -> Decisions:
-    return Decisions(decisions.labels[units], decisions.values[units])
-
-
 def repeated_decisions(guide: Guide, units: Ints, sides: list[Decisions]) -> Compared:
     """Set what a run and its replicates said of `units` beside each other."""
     labels = np.stack([side.labels for side in sides])
     values = np.stack([side.values for side in sides])
-    categories = {
-        question.key: np.stack([side.categories(question) for side in sides])
-        for question in guide.labelled
-        if question.kind == Kind.ONE
-    }
-    said = (labels == 1).sum(axis=0)
-    return Compared(
-        REPLICATED, units, None, labels, categories, values, said, np.zeros(said.shape, np.int64)
-    )
+    categories, said = categories_of(guide, sides), (labels == 1).sum(axis=0)
+    return Compared(REPLICATED, units, None, labels, categories, values, said, np.zeros_like(said))
 
 
 def _with_changes(row: AgreementRow, guide: Guide, compared: Compared) -> StabilityRow:
@@ -197,8 +185,7 @@ def _with_changes(row: AgreementRow, guide: Guide, compared: Compared) -> Stabil
     if row.code is None and question.kind == Kind.ONE:
         ratings = compared.categories[question.key]
     elif row.code is None:  # whole sets of codes
-        labels = compared.labels[..., question.columns]
-        _sets, ratings = number_sets(np.where(labels == NOT_KNOWN, np.nan, labels))
+        _sets, ratings = number_sets(known(compared.labels[..., question.columns]))
     else:
         place = [code.key for code in question.codes].index(row.code)
         code = question.codes[place]
@@ -207,8 +194,7 @@ def _with_changes(row: AgreementRow, guide: Guide, compared: Compared) -> Stabil
         if question.kind == Kind.SCALE:
             ratings = compared.values[..., column]
         else:
-            labels = compared.labels[..., column]
-            ratings = np.where(labels == NOT_KNOWN, np.nan, labels)
+            ratings = known(compared.labels[..., column])
     changed, moved = changes(ratings)
     return StabilityRow(
         row, label, color, changed, moved if question.kind == Kind.SCALE else np.nan

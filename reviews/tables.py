@@ -125,6 +125,10 @@ class Decisions:
     labels: Labels
     values: Floats
 
+    def at(self, rows: Ints | Bools) -> "Decisions":
+        """Return these rows, in this order."""
+        return Decisions(self.labels[rows], self.values[rows])
+
     def categories(self, question: Question) -> Floats:
         """Return a row's category in a `one` dimension: a code's place, its count for "none".
 
@@ -156,7 +160,7 @@ class People:
 
     def rows(self, chosen: Bools) -> "People":
         """Return the codings that `chosen`, one a row, points out."""
-        decisions = Decisions(self.decisions.labels[chosen], self.decisions.values[chosen])
+        decisions = self.decisions.at(chosen)
         unsure = self.unsure[chosen]
         unit, coder = self.unit[chosen], self.coder[chosen]
         return People(unit, coder, self.coders, decisions, unsure, self.persons)

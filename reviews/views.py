@@ -22,7 +22,7 @@ from codebooks.models import Kind
 from coding.models import Answer
 from reviews.assigning import PAGE, show
 from reviews.models import Assignment, Sample, SkipReason
-from reviews.review_api import question_out
+from reviews.review_json import question_out
 from reviews.reviewing import (
     Answers,
     Asked,
