@@ -36,226 +36,140 @@ PEOPLE = ("nobody", "stranger", "reader", "coder", "lead")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 TABLE = """
+# The site
 (home)
     GET     302 200 200 200 200
 accounts/login/
-    GET     200 200 200 200 200
-    POST    200 200 200 200 200
-    PUT     200 200 200 200 200
-    PATCH   405 405 405 405 405
-    DELETE  405 405 405 405 405
-    OPTIONS 200 200 200 200 200
+    GET POST PUT OPTIONS 200
+    PATCH DELETE 405
 accounts/logout/
-    POST    302 302 302 302 302
+    POST    302
     OPTIONS 302 200 200 200 200
 accounts/password/
-    GET     302 200 200 200 200
-    POST    302 200 200 200 200
-    PUT     302 200 200 200 200
-    OPTIONS 302 200 200 200 200
+    GET POST PUT OPTIONS 302 200 200 200 200
 accounts/reset/
-    GET     404 404 404 404 404
-    POST    404 404 404 404 404
-    PUT     404 404 404 404 404
-    PATCH   404 404 404 404 404
-    DELETE  404 404 404 404 404
-    OPTIONS 404 404 404 404 404
+    GET POST PUT PATCH DELETE OPTIONS 404
 accounts/reset/<uidb64>/<token>/
-    GET     200 200 200 200 200
-    POST    200 200 200 200 200
-    PUT     200 200 200 200 200
-    PATCH   200 200 200 200 200
-    DELETE  200 200 200 200 200
-    OPTIONS 200 200 200 200 200
+    GET POST PUT PATCH DELETE OPTIONS 200
 api/schema/
-    GET     200 200 200 200 200
-    POST    405 405 405 405 405
-    PUT     405 405 405 405 405
-    PATCH   405 405 405 405 405
-    DELETE  405 405 405 405 405
-    OPTIONS 200 200 200 200 200
-api/studies/
-    GET     403 200 200 200 200
-api/studies/<slug:slug>/compare/
-    GET     403 404 400 404 400
-api/studies/<slug:slug>/disagreements/
-    GET     403 404 404 404 200
-api/studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/
-    GET     403 404 404 404 200
-    POST    403 404 404 404 400
-api/studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/<slug:code>/
-    GET     403 404 404 404 200
-    POST    403 404 404 404 400
-api/studies/<slug:slug>/drift/
-    GET     403 404 400 404 400
-api/studies/<slug:slug>/plan/
-    GET     403 404 200 404 200
-api/studies/<slug:slug>/progress/
-    GET     403 404 200 404 200
-api/studies/<slug:slug>/report/
-    GET     403 404 200 404 200
-api/studies/<slug:slug>/review/<int:pk>/
-    GET     403 404 404 200 404
-api/studies/<slug:slug>/review/<int:pk>/answer/
-    POST    403 404 404 400 404
-api/studies/<slug:slug>/review/<int:pk>/draft/
-    PUT     403 404 404 400 404
-api/studies/<slug:slug>/review/<int:pk>/feedback/
-    GET     403 404 404 404 404
-api/studies/<slug:slug>/review/<int:pk>/flag/
-    POST    403 404 404 400 404
-api/studies/<slug:slug>/review/<int:pk>/reopen/
-    POST    403 404 404 200 404
-api/studies/<slug:slug>/review/<int:pk>/second/
-    GET     403 404 404 404 404
-    POST    403 404 404 400 404
-api/studies/<slug:slug>/review/<int:pk>/shown/
-    POST    403 404 404 200 404
-api/studies/<slug:slug>/review/<int:pk>/skip/
-    POST    403 404 404 400 404
-api/studies/<slug:slug>/review/codebook/
-    GET     403 404 404 200 200
-api/studies/<slug:slug>/review/hold/
-    POST    403 404 404 400 400
-api/studies/<slug:slug>/review/mine/
-    GET     403 404 404 200 200
-api/studies/<slug:slug>/review/next/
-    POST    403 404 404 200 200
-api/studies/<slug:slug>/review/release/
-    POST    403 404 404 400 400
-api/studies/<slug:slug>/runs/
-    POST    403 404 404 404 400
-api/studies/<slug:slug>/runs/<int:run_id>/cancel/
-    POST    403 404 404 404 200
-api/studies/<slug:slug>/runs/<int:run_id>/pause/
-    POST    403 404 404 404 200
-api/studies/<slug:slug>/runs/<int:run_id>/resume/
-    POST    403 404 404 404 400
-api/studies/<slug:slug>/runs/estimate/
-    GET     403 404 404 404 200
-api/studies/<slug:slug>/samples/
-    POST    403 404 404 404 400
-api/studies/<slug:slug>/stability/
-    GET     403 404 400 404 400
-api/studies/<slug:slug>/trainings/
-    GET     403 404 404 404 200
-    POST    403 404 404 404 400
-api/studies/<slug:slug>/work/
-    GET     403 404 404 404 200
-api/studies/<slug:slug>/work/hand-out/
-    POST    403 404 404 404 400
-api/studies/<slug:slug>/work/hand-over/
-    POST    403 404 404 404 400
+    GET OPTIONS 200
+    POST PUT PATCH DELETE 405
 i18n/setlang/
-    GET     302 302 302 302 302
-    POST    302 302 302 302 302
-    PUT     302 302 302 302 302
-    PATCH   302 302 302 302 302
-    DELETE  302 302 302 302 302
-    OPTIONS 302 302 302 302 302
+    GET POST PUT PATCH DELETE OPTIONS 302
 join/
-    GET     404 404 404 404 404
-    POST    404 404 404 404 404
-    PUT     405 405 405 405 405
-    PATCH   405 405 405 405 405
-    DELETE  405 405 405 405 405
-    OPTIONS 405 405 405 405 405
+    GET POST 404
+    PUT PATCH DELETE OPTIONS 405
 join/<str:secret>/
-    GET     302 302 302 302 302
-    POST    405 405 405 405 405
-    PUT     405 405 405 405 405
-    PATCH   405 405 405 405 405
-    DELETE  405 405 405 405 405
-    OPTIONS 405 405 405 405 405
+    GET     302
+    POST PUT PATCH DELETE OPTIONS 405
+# A study's pages
 studies/<slug:slug>/
+studies/<slug:slug>/review/
     GET     302 404 200 302 200
 studies/<slug:slug>/agreement/
+studies/<slug:slug>/compare/
+studies/<slug:slug>/drift/
+studies/<slug:slug>/pictures/<str:picture>.<str:form>
+studies/<slug:slug>/prevalence/
+studies/<slug:slug>/report/
+studies/<slug:slug>/report/<str:name>
+studies/<slug:slug>/stability/
+studies/<slug:slug>/together/
     GET     302 404 200 403 200
 studies/<slug:slug>/codebook/
     GET     302 404 200 200 200
 studies/<slug:slug>/coding/
+studies/<slug:slug>/transcripts/
+studies/<slug:slug>/transcripts/<int:pk>/
     GET     302 404 200 404 200
 studies/<slug:slug>/coding/<int:run_id>/tell/
-    POST    302 404 404 404 302
 studies/<slug:slug>/coding/estimate/
-    POST    302 404 404 404 302
 studies/<slug:slug>/coding/start/
+studies/<slug:slug>/people/<int:pk>/
+studies/<slug:slug>/people/invitations/<int:pk>/withdraw/
+studies/<slug:slug>/people/invite/
+studies/<slug:slug>/transcripts/language/
+studies/<slug:slug>/work/hand-out/
+studies/<slug:slug>/work/hand-over/
     POST    302 404 404 404 302
-studies/<slug:slug>/compare/
-    GET     302 404 200 403 200
 studies/<slug:slug>/disagreements/
+studies/<slug:slug>/people/
+studies/<slug:slug>/trail.<str:kind>
+studies/<slug:slug>/trail/
+studies/<slug:slug>/work/
     GET     302 404 404 404 200
 studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/
-    GET     302 404 404 404 200
-    POST    302 404 404 404 422
 studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/<slug:code>/
-    GET     302 404 404 404 200
-    POST    302 404 404 404 422
 studies/<slug:slug>/draw/
+studies/<slug:slug>/training/
+studies/<slug:slug>/training/<int:pk>/
     GET     302 404 404 404 200
     POST    302 404 404 404 422
-studies/<slug:slug>/drift/
-    GET     302 404 200 403 200
-studies/<slug:slug>/people/
-    GET     302 404 404 404 200
-studies/<slug:slug>/people/<int:pk>/
-    POST    302 404 404 404 302
-studies/<slug:slug>/people/invitations/<int:pk>/withdraw/
-    POST    302 404 404 404 302
-studies/<slug:slug>/people/invite/
-    POST    302 404 404 404 302
-studies/<slug:slug>/pictures/<str:picture>.<str:form>
-    GET     302 404 200 403 200
 studies/<slug:slug>/plan/
-    GET     302 404 200 404 200
-    POST    302 404 404 404 302
-studies/<slug:slug>/prevalence/
-    GET     302 404 200 403 200
 studies/<slug:slug>/quotes/
+studies/<slug:slug>/speakers/
     GET     302 404 200 404 200
     POST    302 404 404 404 302
-studies/<slug:slug>/report/
-    GET     302 404 200 403 200
-studies/<slug:slug>/report/<str:name>
-    GET     302 404 200 403 200
-studies/<slug:slug>/review/
-    GET     302 404 200 302 200
 studies/<slug:slug>/review/<int:pk>/
     GET     302 404 404 200 404
     POST    302 404 404 422 404
 studies/<slug:slug>/review/keys/
     POST    302 404 400 400 400
-studies/<slug:slug>/speakers/
-    GET     302 404 200 404 200
-    POST    302 404 404 404 302
-studies/<slug:slug>/stability/
-    GET     302 404 200 403 200
-studies/<slug:slug>/together/
-    GET     302 404 200 403 200
-studies/<slug:slug>/trail.<str:kind>
-    GET     302 404 404 404 200
-studies/<slug:slug>/trail/
-    GET     302 404 404 404 200
-studies/<slug:slug>/training/
-    GET     302 404 404 404 200
-    POST    302 404 404 404 422
-studies/<slug:slug>/training/<int:pk>/
-    GET     302 404 404 404 200
-    POST    302 404 404 404 422
-studies/<slug:slug>/transcripts/
-    GET     302 404 200 404 200
-studies/<slug:slug>/transcripts/<int:pk>/
-    GET     302 404 200 404 200
-studies/<slug:slug>/transcripts/language/
-    POST    302 404 404 404 302
-studies/<slug:slug>/work/
-    GET     302 404 404 404 200
-studies/<slug:slug>/work/hand-out/
-    POST    302 404 404 404 302
-studies/<slug:slug>/work/hand-over/
-    POST    302 404 404 404 302
 studies/<slug:slug>/work/mine/
     GET     302 404 404 200 200
+# A study for programs
+api/studies/
+    GET     403 200 200 200 200
+api/studies/<slug:slug>/compare/
+api/studies/<slug:slug>/drift/
+api/studies/<slug:slug>/stability/
+    GET     403 404 400 404 400
+api/studies/<slug:slug>/disagreements/
+api/studies/<slug:slug>/runs/estimate/
+api/studies/<slug:slug>/work/
+    GET     403 404 404 404 200
+api/studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/
+api/studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/<slug:code>/
+api/studies/<slug:slug>/trainings/
+    GET     403 404 404 404 200
+    POST    403 404 404 404 400
+api/studies/<slug:slug>/plan/
+api/studies/<slug:slug>/progress/
+api/studies/<slug:slug>/report/
+    GET     403 404 200 404 200
+api/studies/<slug:slug>/review/<int:pk>/
+    GET     403 404 404 200 404
+api/studies/<slug:slug>/review/<int:pk>/answer/
+api/studies/<slug:slug>/review/<int:pk>/flag/
+api/studies/<slug:slug>/review/<int:pk>/skip/
+    POST    403 404 404 400 404
+api/studies/<slug:slug>/review/<int:pk>/draft/
+    PUT     403 404 404 400 404
+api/studies/<slug:slug>/review/<int:pk>/feedback/
+    GET     403 404 404 404 404
+api/studies/<slug:slug>/review/<int:pk>/reopen/
+api/studies/<slug:slug>/review/<int:pk>/shown/
+    POST    403 404 404 200 404
+api/studies/<slug:slug>/review/<int:pk>/second/
+    GET     403 404 404 404 404
+    POST    403 404 404 400 404
+api/studies/<slug:slug>/review/codebook/
+api/studies/<slug:slug>/review/mine/
+    GET     403 404 404 200 200
+api/studies/<slug:slug>/review/hold/
+api/studies/<slug:slug>/review/release/
+    POST    403 404 404 400 400
+api/studies/<slug:slug>/review/next/
+    POST    403 404 404 200 200
+api/studies/<slug:slug>/runs/
+api/studies/<slug:slug>/runs/<int:run_id>/resume/
+api/studies/<slug:slug>/samples/
+api/studies/<slug:slug>/work/hand-out/
+api/studies/<slug:slug>/work/hand-over/
+    POST    403 404 404 404 400
+api/studies/<slug:slug>/runs/<int:run_id>/cancel/
+api/studies/<slug:slug>/runs/<int:run_id>/pause/
+    POST    403 404 404 404 200
 """
 
 STUDY = "secret"
@@ -281,16 +195,28 @@ ADMIN = sorted({address for address in addresses() if address.startswith("admin/
 
 
 def table() -> dict[str, dict[str, tuple[int, ...]]]:
-    """Return TABLE as address → method → statuses in the order of PEOPLE."""
+    """Return TABLE as address → method → statuses in the order of PEOPLE.
+
+    What stands below several addresses holds for each of them; one status is everybody's.
+    """
     rows: dict[str, dict[str, tuple[int, ...]]] = {}
-    address = ""
+    alike: dict[str, tuple[int, ...]] = {}
+    told = True
     for line in TABLE.strip().splitlines():
-        if not line.startswith(" "):
-            address = line.strip().removeprefix("(home)")
-            rows[address] = {}
+        if line.startswith("#"):
             continue
-        method, *statuses = line.split()
-        rows[address][method] = tuple(map(int, statuses))
+        if line.startswith(" "):
+            told, words = True, line.split()
+            statuses = [int(word) for word in words if word.isdecimal()]
+            everybody = tuple(statuses * len(PEOPLE) if len(statuses) == 1 else statuses)
+            assert len(everybody) == len(PEOPLE), line
+            alike.update({word: everybody for word in words if not word.isdecimal()})
+            continue
+        if told:
+            alike, told = {}, False
+        address = line.removeprefix("(home)")
+        assert address not in rows, line
+        rows[address] = alike
     return rows
 
 
