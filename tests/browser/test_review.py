@@ -24,6 +24,7 @@ from tests.factories import (
     make_run,
     make_segment,
     make_study,
+    make_transcript,
 )
 
 pytestmark = [
@@ -399,6 +400,40 @@ def test_one_code_at_a_time_takes_one_key_for_each(
         ("doubt", "unsure"),
     }
     assert Evidence.objects.count() == 1
+
+
+def test_of_a_long_interview_the_answer_that_is_asked_about_is_in_sight(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    study = make_study("sample")
+    make_revision(study)
+    parts = [f"Question {number}?\n{'Much was told. ' * 90}" for number in range(5)]
+    text = "\n".join(parts)
+    turns: list[list[Any]] = []
+    for part in parts:
+        start = turns[-1][1] + 1 if turns else 0
+        middle = start + part.index("\n")
+        turns += [
+            [start, middle, "", "interviewer"],
+            [middle + 1, start + len(part), "", "participant"],
+        ]
+    transcript = make_transcript(text, study, turns=turns)
+    for index, at in enumerate((9, 7), 1):
+        start, end = turns[at][:2]
+        transcript.segments.create(index=index, start=start, end=end)
+    make_person("mara", study)
+    draw_sample(study, size=2, coders=["mara"], seed=1)
+    page = go(context(), live_server)
+    for number in (1, 2):
+        place(page).to_have_text(f"{number} of 2")
+        asked = page.locator("#turns > li:not(.around)")
+        expect(asked).to_be_in_viewport()
+        box = asked.bounding_box()
+        assert box is not None
+        assert box["y"] < 450  # its question stands above it, at the top
+        press(page, "KeyJ")
+        expect(page.locator("#turns > li:focus .words")).to_have_text(re.compile("^Question"))
+        press(page, "Digit0", "Enter")
 
 
 def test_keys_can_be_changed_and_single_ones_turned_off(

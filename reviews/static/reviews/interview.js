@@ -40,6 +40,15 @@ export function showTurns(question) {
   list.replaceChildren(fragment);
   document.getElementById("in-context").hidden = question.whole;
   readTurns();
+  // Once all is on the page: whoever shows an interview begins at its top.
+  if (!question.whole) queueMicrotask(() => leadIn()?.scrollIntoView({ block: "start", behavior: "instant" }));
+}
+
+/** Where reading begins: the question before the answer that is asked about, else the first turn. */
+function leadIn() {
+  const asked = list.querySelector(":scope > :not(.around)");
+  const before = asked?.previousElementSibling;
+  return (before?.classList.contains("interviewer") ? before : asked) ?? list.firstElementChild;
 }
 
 /** Say which interview it is, in which language and direction it is. */
@@ -54,7 +63,8 @@ export function showPlace(question, texts) {
   const direction = words ? getComputedStyle(words).direction : "ltr";
   document.getElementById("direction").textContent = ` · ${texts[bidi[direction]]}`;
   begun = false;
-  if (list.firstElementChild) list.firstElementChild.tabIndex = 0;
+  const first = leadIn();
+  if (first) first.tabIndex = 0;
 }
 
 export function turnsOnPage() {
@@ -73,7 +83,7 @@ export function turnAt() {
 /** Go `by` turns on from the one we are at; one turn at a time is reached with Tab. */
 export function stepTurn(by) {
   const turns = [...list.children];
-  const at = begun ? turns.indexOf(turnAt()) + by : 0;
+  const at = turns.indexOf(turnAt()) + (begun ? by : 0);
   goToTurn(turns[Math.min(Math.max(at, 0), turns.length - 1)]);
 }
 
