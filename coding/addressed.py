@@ -12,9 +12,8 @@ elsewhere: the interview is delimited data (`coding/prompts.py`), codes and form
 import base64
 import binascii
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 
-from coding.finding import FORMAT, PAIRED, WIDENS, Finder, folding, formats, kinds, long_run, units
 from studies.problems import _
 
 HIDDEN, MARKS, ANSWER, ENCODED, WORDS = "hidden", "marks", "answer", "encoded", "words"
@@ -32,10 +31,10 @@ PLAIN = "A-Za-zÀ-ɏͰ-ϿЀ-ӿ"
 INVISIBLE = re.compile(
     "[\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e0fff]"
 )
-OVERRIDES = "\u202d\u202e"
-BETWEEN = "\u200b\u2060\ufeff"
-TAGS = re.compile("[\U000e0020-\U000e007e]{4,}")
-APART = re.compile(f"(?:[{PLAIN}][{BETWEEN}]){{3,}}")
+# A flag of a part of a country is spelt so too.
+TAGS = re.compile("(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0020-\U000e007e]{4,}")
+OVERRIDES = re.compile("[\u202d\u202e]")
+APART = re.compile(f"(?:[{PLAIN}][\u200b\u2060\ufeff]){{3,}}")
 CHAT = re.compile(
     r"<\|\s*\w+\s*\|>|\[/?INST\]|</?(?:interview|answer|system|user|assistant|transcript)[-\w]*>"
     r"|\[\s*T\s*\d+[^\]\n]{0,40}\]|^\s*#{2,}\s*(?:system|instructions?)\b"
@@ -181,13 +180,36 @@ EVERY = (
 NEAR = 60  # characters between what is to be ignored and that it is
 
 
-# What has to be in a folded text that holds such marks, and is found quickly.
-TAGGED = re.compile(r"<(?:\||/?(?:i\u0307?nterv|ınterv|answer|system|user|ass|transcr))")
-OPENED = re.compile(r"\[(?:\s*t\s*\d|/?(?:i\u0307?|ı)nst)")
-SIDES = re.compile(r"(?:system|stant)\s*:")
-VOWELS = [chr(0xE0000 + ord(vowel)) for vowel in "aeiou"]
-VERBS, RULED, WHOLE = frozenset(IGNORE), frozenset(RULES), frozenset(EVERY)
-FINDER = Finder([*IGNORE, *RULES, *EVERY, "system", "assist", "stant"])
+# One of these is in every folded text that shows a sign, and in few others. In the words of RE2,
+# which looks for all of them at once; its \s is ASCII's alone.
+SPACE = r"[\s\pZ\x0b\x1c-\x1f\x{85}]*"
+HINTS = "|".join(
+    (
+        *IGNORE,
+        *EVERY,
+        r"[\x{ad}\x{34f}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{206f}\x{feff}]",
+        r"[\x{e0000}-\x{e0fff}]",
+        r"<\|",
+        r"</?[aistuı]",
+        rf"\[{SPACE}t{SPACE}\p{{Nd}}",
+        r"\[/?[iı]\x{307}?nst",
+        "##",
+        rf"(?:system|stant){SPACE}:",
+        r"[\"“](?:codes?|confidence|quotes|expressed)[\"”]",
+        r"[a-z0-9+/_-]{32}",
+    )
+)
+
+
+def signs_in(texts: Sequence[str]) -> list[list[str]]:
+    """Return the `signs` of each of `texts`; many at once take a tenth of the time."""
+    import pyarrow
+    import pyarrow.compute
+
+    folded = [text.casefold().encode("utf-8", "replace") for text in texts]
+    said = pyarrow.array(folded, pyarrow.string())
+    maybe = pyarrow.compute.match_substring_regex(said, HINTS).to_pylist()
+    return [signs(text) if hint else [] for text, hint in zip(texts, maybe, strict=True)]
 
 
 def signs(text: str) -> list[str]:
@@ -199,50 +221,19 @@ def signs(text: str) -> list[str]:
     ['words']
     """
     found = []
-    plain, seen = text, units(text)
-    there = kinds(seen)
-    if there & FORMAT or (there & PAIRED and any(vowel in text for vowel in VOWELS)):
-        if is_hidden(text, there):
-            found.append(HIDDEN)
-        for unseen in formats(seen):
-            plain = plain.replace(unseen, "")
-        if there & PAIRED:
-            plain = INVISIBLE.sub("", plain)
-        seen = units(plain)
-    if there & (PAIRED | WIDENS):
-        folded = plain.casefold()
-        seen = units(folded)
-    else:
-        folded = folding(seen)
-    maybe = FINDER.maybe(seen)
-    if has_marks(plain, folded, maybe):
+    plain = INVISIBLE.sub("", text)
+    if TAGS.search(text) or OVERRIDES.search(text) or APART.search(text):
+        found.append(HIDDEN)
+    folded = plain.casefold()
+    if CHAT.search(plain):
         found.append(MARKS)
-    if ('":' in plain or '" :' in plain or "”:" in plain) and FORM.search(plain):
+    if FORM.search(plain):
         found.append(ANSWER)
-    if long_run(seen) and any(encoded(match[0]) for match in LONG.finditer(plain)):
+    if any(encoded(match[0]) for match in LONG.finditer(plain)):
         found.append(ENCODED)
-    if to_a_machine(folded, maybe):
+    if to_a_machine(folded):
         found.append(WORDS)
     return found
-
-
-def is_hidden(text: str, there: int) -> bool:
-    """Return whether characters that nobody sees spell something, turn it round or hide it; the
-    kinds of characters that are `there` are known."""
-    if any(override in text for override in OVERRIDES) or (there & PAIRED and TAGS.search(text)):
-        return True
-    return any(space in text for space in BETWEEN) and APART.search(text) is not None
-
-
-def has_marks(plain: str, folded: str, maybe: Collection[str]) -> bool:
-    """Return whether there are marks of a conversation; `maybe` are words that may be there."""
-    named = any(word in maybe and word in folded for word in ("system", "assist"))
-    if not (named or "[" in plain or "<" in plain or "##" in plain):
-        return False
-    sides = not {"system", "stant"}.isdisjoint(maybe) and SIDES.search(folded)
-    if not (sides or "##" in plain or OPENED.search(folded) or TAGGED.search(folded)):
-        return False
-    return CHAT.search(plain) is not None
 
 
 def encoded(piece: str) -> bool:
@@ -255,25 +246,22 @@ def encoded(piece: str) -> bool:
     return " " in text and sum(c.isprintable() for c in text) == len(text)
 
 
-def to_a_machine(folded: str, maybe: Collection[str]) -> bool:
-    """Return whether `folded` says to leave rules aside, or to give all codes, in words we know:
-    in some of those that may be there."""
-    there = {word for word in maybe if word in folded}
-    if there & WHOLE:
-        return True
-    rules = there & RULED
-    return bool(rules) and any(near(folded, verb, rules) for verb in there & VERBS)
+def to_a_machine(folded: str) -> bool:
+    """Return whether `folded` says to leave rules aside, or to give all codes, in words we know."""
+    return any(near(folded, verb) for verb in IGNORE if verb in folded) or any(
+        words in folded for words in EVERY
+    )
 
 
-def near(folded: str, verb: str, rules: Collection[str]) -> bool:
-    """Return whether `verb` is said as a command, and near it one of `rules`."""
+def near(folded: str, verb: str) -> bool:
+    """Return whether `verb` is said as a command, and near it what it is said of."""
     at = folded.find(verb)
     while at >= 0:
         end = at + len(verb)
         # "ignored" and "forgets" are told of somebody; "ignore" is said to somebody.
         if not (verb.isascii() and end < len(folded) and folded[end].isalpha()):
             about = folded[max(at - NEAR // 2, 0) : end + NEAR]
-            if any(rule in about for rule in rules):
+            if any(rule in about for rule in RULES):
                 return True
         at = folded.find(verb, end)
     return False

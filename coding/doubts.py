@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q
 
-from coding.addressed import SIGNS, signs
+from coding.addressed import SIGNS, signs_in
 from coding.coders import Passage
 from coding.models import Evidence, Found, Mark, Run, Work
 
@@ -19,13 +19,24 @@ FOUND = [Found.EXACT, Found.FOLDED]
 def flag(seen: Iterable[tuple[int, Passage]]) -> int:
     """Write down which pieces of work, by their keys, show signs that somebody in them speaks to
     the machine; return how many do."""
+    pairs = list(seen)
     flagged: dict[str, list[int]] = {}
-    for work, passage in seen:
-        if found := signs(passage.text[passage.start : passage.end]):
+    found_in_all = signs_in([words_of(passage) for _work, passage in pairs])
+    for (work, _passage), found in zip(pairs, found_in_all, strict=True):
+        if found:
             flagged.setdefault(",".join(found), []).append(work)
-    for found_in, works in flagged.items():
-        Work.objects.filter(pk__in=works).update(addressed=found_in)
+    for signs, works in flagged.items():
+        Work.objects.filter(pk__in=works).update(addressed=signs)
     return sum(map(len, flagged.values()))
+
+
+def words_of(passage: Passage) -> str:
+    """Return what is said in `passage`, without the speakers' labels: one may be “Assistant:”."""
+    return "\n".join(
+        passage.text[start:end]
+        for start, end, _speaker, _role in passage.spoken
+        if start < passage.end and end > passage.start
+    )
 
 
 def doubts(run: Run) -> dict[str, Any]:
