@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, compress, islice, pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from rapidfuzz.distance import Indel
 from rapidfuzz.fuzz import partial_ratio_alignment
@@ -40,7 +40,7 @@ MISSING = Located(None, None, "missing")
 def locate(
     quote: str,
     text: str,
-    turns: Sequence[Sequence[object]] | None = None,
+    turns: Sequence[Sequence[Any]] | None = None,
     *,
     within: Range | None = None,
     hint: int | None = None,
@@ -60,10 +60,10 @@ class Text:
     role "participant" are evidence. Without turns the whole text is the participant's.
     """
 
-    def __init__(self, text: str, turns: Sequence[Sequence[object]] | None = None) -> None:
+    def __init__(self, text: str, turns: Sequence[Sequence[Any]] | None = None) -> None:
         self.text = text
         self.turns: list[tuple[int, int, bool]] = [
-            (int(str(start)), int(str(end)), role == PARTICIPANT)
+            (start, end, role == PARTICIPANT)
             for start, end, _speaker, role in turns or [(0, len(text), "", PARTICIPANT)]
         ]
         self.starts = [start for start, _, _ in self.turns]
@@ -219,14 +219,13 @@ class Text:
 
         Between two turns of the participant stand white space and labels: they may be inside.
         """
-        if self.interviewer_speaks(start, end):
-            return None
-        spoken = [
-            (max(start, begin), min(end, stop)) for begin, stop, _ in self.overlapping(start, end)
-        ]
-        if not spoken:
-            return None
-        return spoken[0][0], spoken[-1][1]
+        first = last = None
+        for begin, stop, theirs in self.overlapping(start, end):
+            begin, last = max(start, begin), min(end, stop)
+            if not theirs and not self.text[begin:last].isspace():
+                return None
+            first = begin if first is None else first
+        return None if first is None or last is None else (first, last)
 
     def interviewer_speaks(self, start: int, end: int) -> bool:
         """Return whether words of the interviewer stand in the range."""
