@@ -9,6 +9,8 @@ from django.core.cache import cache
 from django.utils import translation
 from hypothesis import settings as hypothesis_settings
 
+from tests.simulator.server import Running
+
 # A busy machine is no failure: what a test says is never how fast it was.
 hypothesis_settings.register_profile("patient", deadline=None)
 # One set of examples for everybody's check; a bare `pytest` explores anew.
@@ -28,3 +30,13 @@ def interface_language() -> Iterator[None]:
 def empty_cache() -> None:
     """Another test's rows had the same numbers."""
     cache.clear()
+
+
+@pytest.fixture
+def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """The simulated service, on the loopback interface, fresh for every test."""
+    with Running() as running:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", running.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key")
+        monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
+        yield running

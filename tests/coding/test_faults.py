@@ -23,7 +23,9 @@ ASKED, SAID = "What do you hope for?", "I hope it's number {n} of all."
 SPOKEN = (len(ASKED) + 1, len(ASKED) + 1 + len(SAID.format(n=0)))
 TURNS = [[0, len(ASKED), "", "interviewer"], [*SPOKEN, "", "participant"]]
 PACE = Pace(first_wait=0.005, longest_wait=0.01, most_attempts=6, patience=60)
-ANSWERS = [  # which a run has to get over, each by itself and all of them together
+ANSWERS: list[
+    dict[str, Any]
+] = [  # which a run has to get over, each by itself and all of them together
     {"fault": "429"},
     {"fault": "429", "headers": {"retry-after-ms": "7"}},
     {"fault": "429", "headers": {"retry-after": "0"}},
@@ -52,7 +54,7 @@ ANSWERS = [  # which a run has to get over, each by itself and all of them toget
     {"fault": "interviewer"},
     {"fault": "typography"},
 ]
-STOPS = [{"fault": fault} for fault in ("401", "402", "403", "spend_limit")]
+STOPS: list[dict[str, Any]] = [{"fault": fault} for fault in ("401", "402", "403", "spend_limit")]
 AGAIN_AND_AGAIN = st.fixed_dictionaries(
     {"every": st.integers(2, 6), "offset": st.integers(0, 5), "times": st.integers(1, 12)}
 )

@@ -3,8 +3,13 @@
 Nothing but the prompt is read. Truth stands in the text as `[[sim: worries=a|b; trust=70]]`, or in
 a table of key words given at the start: {"worries/a": ["lose my job"]}. A code that is true is
 quoted from the participant's turn that holds the marker or the word.
+
+A model errs: of what is true it finds a share, its sensitivity, and of what is not it leaves a
+share alone, its specificity, each by the language that a marker names (`language=sw`). Which they
+are depends on the seed, the model and the words of the participant alone.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -47,6 +52,33 @@ class Truth:
 
     codes: dict[str, list[Said]]
     values: dict[str, float]
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Skill:
+    """How well a model codes, by language and `*` for all others; one that is not named errs not.
+
+    `draw` is what it errs by: whoever asks with the same one gets the same answer.
+    """
+
+    sensitivity: Mapping[str, float]
+    specificity: Mapping[str, float]
+    draw: str = ""
+
+    def finds(self, code: str, said: Sequence[Said], known: Truth) -> bool:
+        """Return whether it applies `code` to what is `said`, of which the truth is known."""
+        spoken = "\n".join(turn.text for turn in said if turn.role == "participant")
+        drawn = hashlib.sha256(f"{self.draw}|{code}|{spoken}".encode("utf-8", "replace")).digest()
+        chance = int.from_bytes(drawn[:8]) / 2**64
+        if code in known.codes:
+            return chance < share(self.sensitivity, known.language)
+        return chance >= share(self.specificity, known.language)
+
+
+def share(shares: Mapping[str, float], language: str) -> float:
+    """Return the share for `language`: 1 where none is given."""
+    return shares.get(language, shares.get("*", 1.0))
 
 
 def truth(said: Sequence[Said], words: Mapping[str, Sequence[str]]) -> Truth:
@@ -58,6 +90,9 @@ def truth(said: Sequence[Said], words: Mapping[str, Sequence[str]]) -> Truth:
         for marker in MARKER.finditer(turn.text):
             for part in filter(None, map(str.strip, marker[1].split(";"))):
                 dimension, _equals, value = part.partition("=")
+                if dimension == "language":
+                    found.language = value
+                    continue
                 for code in filter(None, value.split("|")):
                     if re.fullmatch(r"-?\d+(\.\d+)?", code):
                         found.values[dimension] = float(code)
@@ -67,6 +102,22 @@ def truth(said: Sequence[Said], words: Mapping[str, Sequence[str]]) -> Truth:
             if any(needle.casefold() in folded for needle in needles):
                 found.codes.setdefault(key, []).append(turn)
     return found
+
+
+def seen(known: Truth, schema: Mapping[str, Any], said: Sequence[Said], skill: Skill) -> Truth:
+    """Return what a model of such `skill` takes for true: codes of `schema`, not values."""
+    if not (skill.sensitivity or skill.specificity):
+        return known
+    spoken = [turn for turn in said if turn.role == "participant"]
+    codes = dict(known.codes)
+    for key, part in schema.get("properties", {}).items():
+        form = part.get("items", part).get("properties", {}).get("code", {})
+        for code in (f"{key}/{code}" for code in form.get("enum", []) if not NONE.match(code)):
+            if skill.finds(code, said, known):
+                codes.setdefault(code, spoken)
+            else:
+                codes.pop(code, None)
+    return Truth(codes, known.values, known.language)
 
 
 def fill(schema: Mapping[str, Any], said: Sequence[Said], known: Truth, fault: str = "") -> Any:
@@ -162,12 +213,17 @@ def plain(form: Mapping[str, Any]) -> Any:
 
 
 def answer(
-    message: str, schema: Mapping[str, Any], words: Mapping[str, Sequence[str]], fault: str
+    message: str,
+    schema: Mapping[str, Any],
+    words: Mapping[str, Sequence[str]],
+    fault: str,
+    skill: Skill,
 ) -> str:
     """Return the text of the answer to `message` in the form of `schema`."""
     if fault == "not_json":
         return "I think that the participant worries."
     said = turns(message)
+    known = seen(truth(said, words), schema, said, skill)
     # Half a character can be said in JSON only by its number.
     plain_ascii = fault == "halves"
-    return json.dumps(fill(schema, said, truth(said, words), fault), ensure_ascii=plain_ascii)
+    return json.dumps(fill(schema, said, known, fault), ensure_ascii=plain_ascii)

@@ -9,13 +9,14 @@ import json
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-from tests.simulator.answers import answer
+from tests.simulator.answers import Skill, answer
 from tests.simulator.batches import ROOT as BATCHES
 from tests.simulator.batches import Batches
 from tests.simulator.billing import Books, Entry, tokens
@@ -48,6 +49,11 @@ class Config:
 
     key: str = "test-key"
     words: dict[str, list[str]] = field(default_factory=dict)
+    # How often the model finds what is there, and leaves what is not: by language, `*` for others.
+    sensitivity: dict[str, float] = field(default_factory=dict)
+    specificity: dict[str, float] = field(default_factory=dict)
+    seed: int = 0
+    stochastic: bool = False  # asked once more about the same, it may answer otherwise
     faults: list[dict[str, Any]] = field(default_factory=list)
     latency: float = 0.0  # seconds
     largest_schema: int = 60_000  # characters
@@ -84,6 +90,7 @@ class Simulator:
         self.books = Books()
         self.limits = Limits()
         self.batches = Batches(self)
+        self.told: Counter[str] = Counter()  # how often each prompt was answered
         self.open: set[asyncio.Transport] = set()
 
     def reset(self) -> None:
@@ -91,6 +98,7 @@ class Simulator:
         self.config = Config()
         self.books = Books()
         self.batches = Batches(self)
+        self.told.clear()
 
     def configure(self, **changes: Any) -> None:
         """Change how it behaves from now on."""
@@ -219,11 +227,19 @@ class Simulator:
         schema = form.get("schema", {})
         if self.config.ignores_schema and "An earlier answer could not be used" not in prompt:
             schema = {**schema, "properties": dict(list(schema.get("properties", {}).items())[:1])}
-        text = answer(prompt, schema, self.config.words, fault)
+        text = answer(prompt, schema, self.config.words, fault, self.skill(asked, prompt))
         stop = "end_turn"
         if fault == "max_tokens" and asked["max_tokens"] < script.get("needs", 10**9):
             text, stop = text[: len(text) // 2], "max_tokens"
         return {"text": text, "content": [{"type": "text", "text": text}], "stop_reason": stop}
+
+    def skill(self, asked: Mapping[str, Any], prompt: str) -> Skill:
+        """Return how well the model codes `prompt` this time."""
+        draw = f"{self.config.seed}|{asked['model']}"
+        if self.config.stochastic:
+            self.told[prompt] += 1
+            draw += f"|{self.told[prompt]}"
+        return Skill(self.config.sensitivity, self.config.specificity, draw)
 
     def script(self, number: int, prompt: str) -> dict[str, Any]:
         """Return the fault that the request runs into, empty if none."""
