@@ -70,6 +70,11 @@ class Command(BaseCommand):
             self.show(result, Console(file=sys.stdout))
 
 
+def listed(text: str) -> list[str]:
+    """Return the names in `text`, parted by commas; the `type` of an argument."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def plain_table(title: str, *numbers: str) -> Table:
     """Return a table that reads well in 80 columns: no frames, numbers to the right."""
     table = Table(

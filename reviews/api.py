@@ -15,9 +15,10 @@ from rest_framework.response import Response
 from coding.costs import costs
 from coding.runs import progress
 from config.api import read
+from reviews.drawing import draw
 from reviews.reports import as_json, report
 from reviews.reviewing import must_stay_blind
-from reviews.sampling import draw_sample, vacant
+from reviews.sampling import vacant
 from studies.access import study_or_404
 from studies.models import Role, Study
 
@@ -81,7 +82,7 @@ def samples(request: Request, slug: str) -> Response:
     study = study_or_404(request.user, slug, Role.LEAD)
     asked = read(SampleRequest, request.data)
     person = request.user if isinstance(request.user, User) else None
-    sample = draw_sample(study, by=person, **asked)
+    sample = draw(study, by=person, **asked)
     drawn = {
         "id": sample.pk,
         "items": sample.items.count(),

@@ -19,7 +19,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connection, transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Concat, Least, Left, Lower, StrIndex
 from django.utils import timezone
 
@@ -329,6 +329,12 @@ def seat(items: Sequence[int], person: User, hold: timedelta) -> list[int]:
 
 def recount(items: Iterable[Item | int]) -> None:
     """Count the seats taken of `items` anew, from the assignments there are."""
+    keys = [item.pk if isinstance(item, Item) else item for item in items]
+    count_taken(Item.objects.filter(pk__in=keys))
+
+
+def count_taken(items: QuerySet[Item]) -> None:
+    """Write down how many seats of each of `items` are answered or kept for somebody."""
     held = (
         Assignment.objects.filter(item=OuterRef("pk"), returned_at=None)
         .order_by()
@@ -336,10 +342,8 @@ def recount(items: Iterable[Item | int]) -> None:
         .annotate(count=Count("pk"))
         .values("count")
     )
-    keys = [item.pk if isinstance(item, Item) else item for item in items]
-    Item.objects.filter(pk__in=keys).update(
-        taken=Least(Coalesce(Subquery(held), Value(0)), F("coders_wanted"))
-    )
+    # More may have coded an item, on their own or elsewhere, than were wanted.
+    items.update(taken=Least(Coalesce(Subquery(held), Value(0)), F("coders_wanted")))
 
 
 def one_at_a_time(study: int, person: User) -> None:

@@ -15,7 +15,7 @@ from django.db import transaction
 from codebooks.models import Revision
 from codebooks.revisions import current_revision
 from reviews.models import Item, Purpose, Sample
-from reviews.sampling import keep_sample, load_frame, rounds, who_codes
+from reviews.sampling import check_seed, keep_sample, load_frame, rounds, who_codes
 from reviews.stats.designs import allocate
 from studies.models import Study
 from studies.problems import Problem, _
@@ -56,8 +56,7 @@ def draw_bridge(
             _("That sample was drawn under revision %(revision)d itself: a bridge needs another."),
             revision=revision.number,
         )
-    if seed is not None and not 0 <= seed < 2**63:
-        raise Problem(_("A seed is a whole number from 0 upwards."))
+    check_seed(seed)
     chain = independent(rounds(sample))
     chances = combined_chances(chain)
     frame = [unit for unit in load_frame(study) if unit.segment in chances]

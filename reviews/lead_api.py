@@ -161,9 +161,7 @@ def disagreement(request: Request, slug: str, pk: int, dimension: str, code: str
 def work(request: Request, slug: str) -> Response:
     """Who has done what and how fast, what is left, and where coders differ so far."""
     study = study_or_404(request.user, slug, Role.LEAD)
-    sample = current_sample(study)
-    if sample is None:
-        raise Http404
+    sample = sample_of(study)
     told: dict[str, Any] = {
         "coders": [
             {**asdict(one), "skips_much": one.skips_much, "rushes": one.pace.rushes}
@@ -190,10 +188,8 @@ def work(request: Request, slug: str) -> Response:
 def give(request: Request, slug: str) -> Response:
     """Hand open items of one coder to another, or take them back."""
     study = study_or_404(request.user, slug, Role.LEAD)
-    sample = current_sample(study)
     said = read(HandOverRequest, request.data)
-    if sample is None:
-        raise Http404
+    sample = sample_of(study)
     giver = member(study, said["giver"])
     taker = member(study, said["taker"]) if said.get("taker") else None
     moved, stayed = hand_over(sample, giver, taker, count=said.get("count"), by=actor(request))
@@ -205,10 +201,8 @@ def give(request: Request, slug: str) -> Response:
 def hand_out(request: Request, slug: str) -> Response:
     """Give the seats that nobody holds to the coders named."""
     study = study_or_404(request.user, slug, Role.LEAD)
-    sample = current_sample(study)
     asked = read(HandOutRequest, request.data)
-    if sample is None:
-        raise Http404
+    sample = sample_of(study)
     people = [member(study, name) for name in asked["coders"]]
     return Response({"filled": fill_seats(sample, people, by=actor(request))})
 
@@ -256,10 +250,15 @@ def settled_by(request: Request, slug: str) -> tuple[Study, Sample]:
     study = study_or_404(request.user, slug, Role.LEAD)
     if waits(request.user, study):
         raise PermissionDenied
+    return study, sample_of(study)
+
+
+def sample_of(study: Study) -> Sample:
+    """Return the sample that is worked on."""
     sample = current_sample(study)
     if sample is None:
         raise Http404
-    return study, sample
+    return sample
 
 
 def member(study: Study, name: str) -> Any:

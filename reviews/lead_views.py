@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
@@ -14,18 +14,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from codebooks.models import Kind
+from reviews import drawing
 from reviews.adjudication import Pair
 from reviews.models import Sample
 from reviews.questions import Words, worded
 from reviews.reviewing import waits
-from reviews.sampling import (
-    continue_sample,
-    current_sample,
-    draw_sample,
-    latest_run,
-    rounds,
-    vacant,
-)
+from reviews.sampling import current_sample, latest_run, rounds, vacant
 from reviews.steering import (
     FAST,
     Pace,
@@ -183,7 +177,10 @@ def draw(request: HttpRequest, slug: str) -> HttpResponse:
     problem = ""
     if request.method == "POST" and form.is_valid():
         try:
-            drawn = drawn_from(study, sample, form.cleaned_data, request)
+            said = {**form.cleaned_data, "size": form.cleaned_data["size"] or 0}
+            if sample and "continue" in request.POST:
+                said |= {"continues": True, "more": more_asked(sample, request.POST)}
+            drawn = drawing.draw(study, by=actor(request), **said)
             for one in vacant(drawn):
                 messages.warning(request, one.sentence.sentence(_))
             count = drawn.items.count()
@@ -245,35 +242,14 @@ def own_work(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "reviews/own_work.html", context)
 
 
-def drawn_from(
-    study: Study, sample: Sample | None, said: dict[str, object], request: HttpRequest
-) -> Sample:
-    """Draw what the form says: a new sample, a further round, or more of some strata."""
-    given = {name: said[name] for name in ("per_item", "seed", "coders")}
-    if sample and "continue" in request.POST:
-        more = {}
-        for place, (key, _left) in enumerate(strata_left(sample)):
-            number = request.POST.get(f"more:{place}", "").strip()
-            if number.isdecimal() and int(number):
-                more[key] = int(number)
-        return continue_sample(
-            sample,
-            size=said["size"] or 0,  # type: ignore[arg-type]
-            more=more or None,
-            overlap=said["overlap"],  # type: ignore[arg-type]
-            assisted=said["assisted"],  # type: ignore[arg-type]
-            by=actor(request),
-            **given,  # type: ignore[arg-type]
-        )
-    return draw_sample(
-        study,
-        size=said["size"] or 0,  # type: ignore[arg-type]
-        strata=said["strata"],  # type: ignore[arg-type]
-        overlap=said["overlap"] or 0.0,  # type: ignore[arg-type]
-        assisted=said["assisted"] or 0.0,  # type: ignore[arg-type]
-        by=actor(request),
-        **given,  # type: ignore[arg-type]
-    )
+def more_asked(sample: Sample, given: QueryDict) -> dict[str, int] | None:
+    """Return how many more are asked for of which strata, None where it is of none."""
+    more = {}
+    for place, (key, _left) in enumerate(strata_left(sample)):
+        number = given.get(f"more:{place}", "").strip()
+        if number.isdecimal() and int(number):
+            more[key] = int(number)
+    return more or None
 
 
 def strata_left(sample: Sample) -> list[tuple[str, int]]:

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Count, F, Min, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce, Least
+from django.db.models import Count, F, Min, Q
 
 from codebooks.models import Kind, Revision
 from codebooks.revisions import current_revision, freeze
 from coding.models import Answer, Coding, Mark, Run
+from reviews.assigning import count_taken
 from reviews.models import Assignment, Item, Purpose, Sample
 from reviews.stats.arrays import Bools
 from reviews.stats.designs import allocate, assign, choose, draw, error_spread, inclusion, seats
@@ -477,15 +477,7 @@ def join_codings(sample: Sample) -> int:
 
 def count_seats(sample: Sample) -> None:
     """Write down how many seats of each item of `sample` are answered or kept for somebody."""
-    held = (
-        Assignment.objects.filter(item=OuterRef("pk"), returned_at=None)
-        .order_by()
-        .values("item")
-        .annotate(count=Count("pk"))
-        .values("count")
-    )
-    # More may have coded an item, on their own or elsewhere, than were wanted.
-    sample.items.update(taken=Least(Coalesce(Subquery(held), 0), F("coders_wanted")))
+    count_taken(sample.items.all())
 
 
 def latest_run(study: Study) -> Run | None:
@@ -633,6 +625,11 @@ def who_codes(
 def _check(size: int, seed: int | None) -> None:
     if size < 1:
         raise Problem(_("A sample needs at least one segment."))
+    check_seed(seed)
+
+
+def check_seed(seed: int | None) -> None:
+    """Refuse a seed that the database does not hold."""
     if seed is not None and not 0 <= seed <= LARGEST_SEED:
         raise Problem(_("A seed is a whole number from 0 to %(most)d."), most=LARGEST_SEED)
 

@@ -91,13 +91,7 @@ def accept(digest: str, person: User) -> Membership:
                 name=invitation.name,
             )
         _check_free(invitation.study, invitation.name)
-        membership = Membership.objects.create(
-            study=invitation.study,
-            person=person,
-            name=invitation.name,
-            role=invitation.role,
-            reads=invitation.reads,
-        )
+        membership = _join(invitation, person)
         _settle(invitation, person)
     return membership
 
@@ -124,15 +118,19 @@ def accept_as_new(digest: str, username: str, password: str, email: str = "") ->
             membership.save(update_fields=["role", "reads"])
         else:
             person = User.objects.create_user(username, email, password)
-            Membership.objects.create(
-                study=study,
-                person=person,
-                name=invitation.name,
-                role=invitation.role,
-                reads=invitation.reads,
-            )
+            _join(invitation, person)
         _settle(invitation, person)
     return person
+
+
+def _join(invitation: Invitation, person: User) -> Membership:
+    return Membership.objects.create(
+        study=invitation.study,
+        person=person,
+        name=invitation.name,
+        role=invitation.role,
+        reads=invitation.reads,
+    )
 
 
 def _taken(digest: str) -> Invitation:

@@ -1,10 +1,12 @@
 """Print how two runs or two revisions differ, or how far a run agrees with itself."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from config.commands import Command as BaseCommand
@@ -86,59 +88,36 @@ class Command(BaseCommand):
     def show_stability(self, shown: dict[str, Any], console: Console) -> None:
         heading(shown, console)
         table = plain_table("", "alpha", _("95 % interval"), _("changed"), _("percent"))
-        for line in shown["lines"]:
-            cells = line.label, line.estimate, line.interval, line.changed, line.percent
-            table.add_row(*map(Text, cells), style="dim" if line.grey else "")
-        console.print(table)
-        for line in shown["lines"]:
-            console.print(Text(f"  {line.label}: {line.verdict}", style="dim"))
+        told = ["estimate", "interval", "changed", "percent"]
+        print_lines(console, table, shown["lines"], told, "verdict")
 
     def show_comparison(self, shown: dict[str, Any], console: Console) -> None:
         heading(shown, console)
         for part in shown["tables"]:
-            table = plain_table(
-                part["title"],
-                _("first"),
-                _("second"),
-                _("difference"),
-                _("changed"),
-                "p (Holm)",
-            )
-            for line in part["lines"]:
-                cells: tuple[str, ...] = (
-                    line.label,
-                    line.first,
-                    line.second,
-                    line.difference,
-                    line.changed,
-                    line.holm,
-                )
-                table.add_row(*map(Text, cells), style="dim" if line.grey else "")
-            console.print(table)
-            for line in part["lines"]:
-                console.print(Text(f"  {line.label}: {line.sentence}", style="dim"))
+            heads = [_("first"), _("second"), _("difference"), _("changed"), "p (Holm)"]
+            table = plain_table(part["title"], *heads)
+            told = ["first", "second", "difference", "changed", "holm"]
+            print_lines(console, table, part["lines"], told, "sentence")
         if shown["judged"]:
-            table = plain_table(
-                _("Whom do people agree with?"),
-                _("coded by people"),
-                _("first right"),
-                _("second right"),
-                "p (Holm)",
-            )
-            for line in shown["judged"]:
-                cells = (
-                    line.label,
-                    line.reviewed,
-                    line.first_right,
-                    line.second_right,
-                    line.holm,
-                )
-                table.add_row(*map(Text, cells), style="dim" if line.grey else "")
-            console.print(table)
-            for line in shown["judged"]:
-                console.print(Text(f"  {line.label}: {line.verdict}", style="dim"))
+            heads = [_("coded by people"), _("first right"), _("second right"), "p (Holm)"]
+            table = plain_table(_("Whom do people agree with?"), *heads)
+            told = ["reviewed", "first_right", "second_right", "holm"]
+            print_lines(console, table, shown["judged"], told, "verdict")
         for row, why in shown["unmatched"]:
             console.print(Text(f"  {row.label}: {why}", style="yellow"))
+
+
+def print_lines(
+    console: Console, table: Table, lines: Iterable[Any], told: Iterable[str], below: str
+) -> None:
+    """Print what is `told` of each line as a row of `table`, and beneath it what stands `below`."""
+    lines = list(lines)
+    for line in lines:
+        cells = (getattr(line, name) for name in ("label", *told))
+        table.add_row(*map(Text, cells), style="dim" if line.grey else "")
+    console.print(table)
+    for line in lines:
+        console.print(Text(f"  {line.label}: {getattr(line, below)}", style="dim"))
 
 
 def heading(shown: dict[str, Any], console: Console) -> None:

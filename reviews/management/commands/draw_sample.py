@@ -6,10 +6,11 @@ from rich.console import Console
 from rich.table import Table
 
 from config.commands import Command as BaseCommand
-from reviews.bridging import draw_bridge
+from config.commands import listed
+from reviews.drawing import draw
 from reviews.models import Purpose, Sample
 from reviews.reviewing import progress
-from reviews.sampling import continue_sample, current_sample, draw_sample, vacant
+from reviews.sampling import vacant
 from reviews.training import BAR, WINDOW, draw_training
 from studies.models import Membership, Study
 from studies.people import study_named
@@ -24,13 +25,15 @@ class Command(BaseCommand):
         parser.add_argument("--size", type=int, default=0, help=gettext("how many segments"))
         parser.add_argument(
             "--strata",
-            default="",
+            type=listed,
+            default=[],
             metavar="A,B",
             help=gettext("language, label, confidence, or attributes of the participants"),
         )
         parser.add_argument(
             "--coders",
-            default="",
+            type=listed,
+            default=[],
             metavar="A,B",
             help=gettext("who codes; without names the sample waits for whoever comes"),
         )
@@ -83,7 +86,8 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--interviews",
-            default="",
+            type=listed,
+            default=[],
             metavar="ID,ID",
             help=gettext("with --purpose training: these interviews, rather than random ones"),
         )
@@ -138,44 +142,15 @@ class Command(BaseCommand):
         }
 
     def drawn(self, study: Study, options: dict[str, Any]) -> Sample:
-        coders = options["coders"].split(",")
+        def given(*names: str) -> dict[str, Any]:
+            return {name: options[name] for name in names}
+
+        asked = given("size", "coders", "seed")
         if options["purpose"] == Purpose.TRAINING:
-            return draw_training(
-                study,
-                coders=coders,
-                size=options["size"],
-                interviews=options["interviews"].split(","),
-                bar=options["bar"],
-                window=options["window"],
-                seed=options["seed"],
-            )
-        asked = {
-            "size": options["size"],
-            "coders": [name for name in coders if name.strip()],
-            "per_item": options["per_item"],
-            "seed": options["seed"],
-        }
-        if options["bridge"]:
-            if options["continues"] or options["strata"] or options["assisted"]:
-                raise Problem(_("A bridge has the strata of the sample that it repeats."))
-            return draw_bridge(study, overlap=options["overlap"] or 0.0, **asked)
-        if not options["continues"]:
-            if options["more"]:
-                raise Problem(_("More of a stratum is drawn in a further round: add --continue."))
-            return draw_sample(
-                study,
-                strata=options["strata"].split(","),
-                overlap=options["overlap"] or 0.0,
-                assisted=options["assisted"] or 0.0,
-                **asked,
-            )
-        sample = current_sample(study)
-        if sample is None:
-            raise Problem(_("There is no sample to continue yet."))
+            return draw_training(study, **asked, **given("interviews", "bar", "window"))
         more = dict(stratum_and_number(one) for one in options["more"]) or None
-        return continue_sample(
-            sample, more=more, overlap=options["overlap"], assisted=options["assisted"], **asked
-        )
+        who = given("overlap", "per_item", "assisted")
+        return draw(study, more=more, **asked, **who, **given("strata", "continues", "bridge"))
 
     def show(self, result: dict[str, Any], console: Console) -> None:
         console.print(

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from config.commands import Command as BaseCommand
-from config.commands import plain_table
+from config.commands import listed, plain_table
 from reviews.planning import HALF_WIDTH, Assumed, Need, Planned, Rule, as_json, declare, planned
 from reviews.planning_wording import half_width_text, named, verdict_sentences
 from reviews.sampling import current_sample
@@ -58,10 +58,17 @@ class Command(BaseCommand):
             help=_("declare a stopping rule: at which numbers of reviewed segments to look"),
         )
         parser.add_argument(
-            "--codes", default="", metavar="CODES", help=_("its codes, as dimension/code; or all")
+            "--codes",
+            type=listed,
+            default=[],
+            metavar="CODES",
+            help=_("its codes, as dimension/code; or all"),
         )
         parser.add_argument(
-            "--languages", default="", help=_("languages in which it must hold as well")
+            "--languages",
+            type=listed,
+            default=[],
+            help=_("languages in which it must hold as well"),
         )
 
     def work(self, **options: Any) -> dict[str, Any]:
@@ -79,8 +86,8 @@ class Command(BaseCommand):
                 Rule(
                     numbers(options["looks"]),
                     half_width,
-                    words(options["codes"]),
-                    words(options["languages"]),
+                    tuple(options["codes"]),
+                    tuple(options["languages"]),
                 ),
             )
         self.made = planned(study, half_width=half_width, assumed=assumed)
@@ -112,11 +119,6 @@ def numbers(text: str) -> tuple[int, ...]:
     if not all(part.strip().isdecimal() for part in text.split(",")):
         raise Problem(mark("Looks are whole numbers, separated by commas."))
     return tuple(int(part) for part in text.split(","))
-
-
-def words(text: str) -> tuple[str, ...]:
-    """Return the words in `text`, separated by commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def needs(title: str, made: Planned, rows: Any) -> Table:

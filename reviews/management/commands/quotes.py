@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from config.commands import Command as BaseCommand
+from config.commands import listed
 from reviews.quotes import (
     EACH,
     Quote,
@@ -33,7 +34,11 @@ class Command(BaseCommand):
         parser.add_argument("--code", default="", metavar="DIMENSION/CODE", help=_("one code only"))
         parser.add_argument("--each", type=int, default=EACH, help=_("how many for each code"))
         parser.add_argument(
-            "--spread", default="", metavar="NAMES", help=_("attributes to spread them over")
+            "--spread",
+            type=listed,
+            default=[],
+            metavar="NAMES",
+            help=_("attributes to spread them over"),
         )
         parser.add_argument(
             "--allow",
@@ -66,7 +71,7 @@ class Command(BaseCommand):
                 dimension=dimension,
                 code=code,
                 each=options["each"],
-                spread=[name.strip() for name in options["spread"].split(",") if name.strip()],
+                spread=options["spread"],
             )
         )
         result: dict[str, Any] = {

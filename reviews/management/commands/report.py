@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from config.commands import Command as BaseCommand
-from config.commands import plain_table
+from config.commands import listed, plain_table
 from reviews.records import from_record
 from reviews.report_files import write_report
 from reviews.reports import REPLICATES, SEED, Report, as_json, report
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("study", metavar="STUDY")
         parser.add_argument("--out", metavar="DIR", help=_("write the report as files there"))
         parser.add_argument(
-            "--by", default="", help=_("language or attributes, separated by commas")
+            "--by", type=listed, default=[], help=_("language or attributes, separated by commas")
         )
         parser.add_argument(
             "--record",
@@ -50,7 +50,7 @@ class Command(BaseCommand):
         else:
             self.made = report(
                 study,
-                by=options["by"].split(","),
+                by=options["by"],
                 run=options["run"],
                 sample=options["sample"],
                 seed=options["seed"],
