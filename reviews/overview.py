@@ -109,8 +109,14 @@ def coding_step(study: Study) -> Step:
         figure = _("codings made elsewhere")
         detail = run.name
     else:
-        figure = _("%(done)d of %(all)d decided") % {"done": ended, "all": everything}
+        decided = states.get(State.DONE, 0)
+        figure = _("%(done)d of %(all)d decided") % {"done": decided, "all": everything}
         detail = _("by %(coder)s") % {"coder": run.get_coder_display()}
+        if lost := ended - decided:
+            detail = _("%(detail)s; refused, not covered or failed: %(count)d") % {
+                "detail": detail,
+                "count": lost,
+            }
         if run.stopped_because:
             detail = reason(run.stopped_because)
     return Step(

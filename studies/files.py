@@ -232,7 +232,10 @@ def _checked(record: Record, cut: _Cut) -> Record | LeftOut:
     reason = None
     if cut.halves:
         reason = Problem(
-            _("%(count)s characters are damaged: save the file as UTF-8 from where it was made."),
+            _(
+                "It holds damaged characters (%(count)s): save the file as UTF-8 from where it "
+                "was made."
+            ),
             count=cut.halves,
         )
     elif not record.id:
@@ -251,7 +254,7 @@ def _checked(record: Record, cut: _Cut) -> Record | LeftOut:
         )
     if cut.controls:
         record.notes.append(
-            Problem(_("%(count)s control characters were taken out."), count=cut.controls)
+            Problem(_("Control characters were taken out: %(count)s."), count=cut.controls)
         )
     return record
 

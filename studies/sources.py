@@ -189,7 +189,7 @@ def _refuse_bombs(name: str, members: Sequence[zipfile.ZipInfo]) -> None:
     if unpacked > MOST_UNPACKED or len(members) > MOST_FILES or dense:
         raise Problem(
             _(
-                "“%(file)s” would unpack to %(megabytes)s MB in %(files)s files, as archives do "
+                "“%(file)s” would unpack to %(megabytes)s MB (files: %(files)s), as archives do "
                 "that are made to fill a disk; unpack it yourself and name the folder."
             ),
             file=name,

@@ -24,6 +24,7 @@ from codebooks.exchange.books import (
 )
 from studies.problems import Problem, _
 
+FARTHEST = 1e9  # an end of a scale beyond this is a slip, and sums of such values overflow
 SHOWN = 5  # mistakes; more than these nobody reads at once
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 
@@ -166,7 +167,13 @@ def check_scale(
     for name in ("minimum", "maximum"):
         if not entry.text(name):
             notes.add(entry.place, _("The scale “%(key)s” has no %(end)s."), key=key, end=name)
-    if minimum is not None and maximum is not None and minimum >= maximum:
+    if max(abs(minimum or 0), abs(maximum or 0)) > FARTHEST:
+        notes.add(
+            entry.place,
+            _("The scale “%(key)s” must lie between −1,000,000,000 and 1,000,000,000."),
+            key=key,
+        )
+    elif minimum is not None and maximum is not None and minimum >= maximum:
         notes.add(
             entry.at("maximum"),
             _(

@@ -381,6 +381,8 @@ TABLE = "dimension,kind,code,label,color,parent,minimum,maximum,definition\n"
         ),
         (TABLE + "a,scale\n", "row 2", "The scale “a” has no minimum."),
         (TABLE + "a,scale,,,,,5,1\n", "row 2, column maximum", "must go up"),
+        (TABLE + "a,scale,,,,,-1e308,1e308\n", "row 2", "must lie between"),
+        (TABLE + "a,scale,,,,,1,1e10\n", "row 2", "must lie between"),
         (TABLE + "a,scale,,,,,x,1\n", "row 2, column minimum", "“x” is no number."),
         (
             TABLE + "a,many,b,,,,,,d,more\n",

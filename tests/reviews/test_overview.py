@@ -1,6 +1,7 @@
 import pytest
 from django.test import Client
 
+from coding.models import State, Work
 from studies.models import Role
 from tests.factories import (
     make_coding,
@@ -31,6 +32,18 @@ def test_the_next_step_is_the_first_that_is_not_done(client: Client) -> None:
     assert "manage.py draw_sample next" in client.get("/studies/next/").content.decode()
     make_sample(run, [segment])
     assert "0 of 1 reviewed" in client.get("/studies/next/").content.decode()
+
+
+def test_what_the_machine_could_not_decide_is_not_called_decided(client: Client) -> None:
+    study = make_study("weak")
+    run = make_run(make_revision(study))
+    for state in (State.DONE, State.REFUSED, State.REFUSED, State.FAILED, State.PENDING):
+        why = "language not covered" if state in (State.REFUSED, State.FAILED) else ""
+        Work.objects.create(run=run, segment=make_segment("text", study), state=state, reason=why)
+    client.force_login(make_person(study=study, role=Role.LEAD))
+    page = client.get("/studies/weak/").content.decode()
+    assert "1 of 5 decided" in page
+    assert "; refused, not covered or failed: 3" in page
 
 
 def test_a_coder_is_led_to_the_review(client: Client) -> None:

@@ -197,10 +197,10 @@ def test_control_characters_go_and_halves_of_characters_are_refused(tmp_path: Pa
     )
     first, third = records(path)
     assert first.text == "onetwo\nthree\tfour"
-    assert [str(note) for note in first.notes] == ["3 control characters were taken out."]
+    assert [str(note) for note in first.notes] == ["Control characters were taken out: 3."]
     assert third.text == "whole 😀 face"
     assert left_out(path) == [
-        (2, "1 characters are damaged: save the file as UTF-8 from where it was made.")
+        (2, "It holds damaged characters (1): save the file as UTF-8 from where it was made.")
     ]
 
 

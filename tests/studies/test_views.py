@@ -161,3 +161,32 @@ def test_a_failure_is_said_in_plain_words_even_when_nobody_is_known() -> None:
     page = server_error(RequestFactory().get("/")).content.decode()
     assert "Something went wrong" in page
     assert '<html lang="en" dir="ltr">' in page
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("speakers", "Transcripts"),
+        ("plan", "Review"),
+        ("compare", "Agreement"),
+        ("drift", "Agreement"),
+        ("stability", "Agreement"),
+        ("together", "Prevalence"),
+        ("quotes", "Prevalence"),
+        ("report", "Prevalence"),
+        ("trail", "People"),
+    ],
+)
+def test_the_bar_says_to_which_of_the_pages_a_page_belongs(address: str, name: str) -> None:
+    client = signed_in(make_study("sample"), Role.LEAD)
+    page = client.get(f"/studies/sample/{address}/").content.decode()
+    bar = page.partition('class="study-bar"')[2].partition("</nav>")[0]
+    assert bar.count("aria-current") == 1
+    assert f'aria-current="page">{name}</a>' in bar
+
+
+def test_without_interviews_nobody_speaks_and_nothing_is_to_be_saved() -> None:
+    study = make_study("new")
+    page = signed_in(study, Role.LEAD).get("/studies/new/speakers/").content.decode()
+    assert "appears here once they are imported" in page
+    assert "Save roles" not in page
