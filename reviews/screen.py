@@ -1,6 +1,7 @@
 """What the review screen shows: the codebook in groups of nine, its keys, and its sentences.
 
-Nothing here leads further than the `Question`: rows of the machine or of others are not in reach.
+Nothing here leads further than the `Question` and, once its coder has answered, what the page is
+told to set beside it: rows of the machine or of others are not in reach.
 """
 
 import math
@@ -57,6 +58,27 @@ PHYSICAL = re.compile(r"[A-Z][A-Za-z0-9]{0,19}", re.ASCII)
 
 
 @dataclass(frozen=True)
+class Quote:
+    """Words that somebody points at, and the turn they stand in; None if they are in no turn."""
+
+    words: str
+    turn: int | None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What stands under a code once its coder has answered: whose answer, and what it is."""
+
+    said: tuple[tuple[str, str], ...]
+    verdict: str = ""
+    differs: bool = False
+    why: str = ""
+    quotes: tuple[Quote, ...] = ()
+    left_out: bool = False
+    """There is nothing to look at again."""
+
+
+@dataclass(frozen=True)
 class CodeRow:
     """One code on the page: its words, what is answered so far, and the digit that answers it."""
 
@@ -66,6 +88,11 @@ class CodeRow:
     key: int
     initials: str
     color: str
+    beside: Beside | None = None
+
+    @property
+    def same(self) -> bool:
+        return self.beside is not None and self.beside.left_out
 
 
 @dataclass(frozen=True)
@@ -75,6 +102,10 @@ class Group:
     number: int
     name: str
     codes: tuple[CodeRow, ...]
+
+    @property
+    def same(self) -> bool:
+        return all(row.same for row in self.codes)
 
 
 @dataclass(frozen=True)
@@ -87,6 +118,10 @@ class Section:
     left: bool
     value: str
 
+    @property
+    def same(self) -> bool:
+        return all(group.same for group in self.groups)
+
 
 @dataclass(frozen=True)
 class Key:
@@ -98,8 +133,13 @@ class Key:
     usual: str
 
 
-def sections(asked: Question) -> list[Section]:
-    """Return the codebook as it stands on the page, with what is answered so far."""
+def sections(
+    asked: Question, beside: Mapping[tuple[str, str], Beside] | None = None
+) -> list[Section]:
+    """Return the codebook as it stands on the page, with what is answered so far.
+
+    `beside` is what stands under a code, by dimension and code, once its coder has answered.
+    """
     said = asked.answered or Answers()
     found: list[Section] = []
     hue = groups = 0
@@ -120,6 +160,7 @@ def sections(asked: Question) -> list[Section]:
                         key=place,
                         initials=initials(choice.label.text),
                         color=colored(choice.color, hue),
+                        beside=(beside or {}).get((dimension.key, choice.key)),
                     )
                 )
                 hue += 1

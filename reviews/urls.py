@@ -1,9 +1,11 @@
 from django.urls import path
 
-from reviews import views
+from reviews import second_views, views
 
 urlpatterns = [
     path("studies/<slug:slug>/review/", views.review, name="review"),
     path("studies/<slug:slug>/review/keys/", views.review_keys, name="review-keys"),
     path("studies/<slug:slug>/review/<int:pk>/", views.review_item, name="review-item"),
+    path("studies/<slug:slug>/review/<int:pk>/second/", second_views.second, name="review-second"),
+    path("studies/<slug:slug>/review/<int:pk>/feedback/", second_views.key, name="review-feedback"),
 ]

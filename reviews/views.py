@@ -21,8 +21,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from codebooks.models import Kind
 from coding.models import Answer
 from reviews.assigning import PAGE, show
-from reviews.models import Assignment, Sample, SkipReason
-from reviews.review_json import question_out
+from reviews.models import Assignment, Purpose, Sample, SkipReason
+from reviews.review_json import after_out, question_out
 from reviews.reviewing import (
     Answers,
     Asked,
@@ -90,10 +90,10 @@ def review_item(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         try:
             if "skip" in request.POST:
                 skip(assignment, *reason_in(request.POST))
-            else:
-                answer(assignment, said)
-                flag(assignment, request.POST.get("flagged", ""))
-            return redirect("review", slug)
+                return redirect("review", slug)
+            assignment.coding = answer(assignment, said)
+            flag(assignment, request.POST.get("flagged", ""))
+            return redirect(to_look_at(assignment, slug))
         except Problem as found:
             problem = found.sentence(_)
     if request.method == "GET":
@@ -128,6 +128,16 @@ def codes(person: User, role: Role | None, study: Study) -> bool:
     return role == Role.CODER or waits(person, study)
 
 
+def to_look_at(assignment: Assignment, slug: str) -> str:
+    """Return the address after an answer: what there is to look at again, or what comes next."""
+    after = after_out(assignment)
+    if after["second"]:
+        return reverse("review-second", args=[slug, assignment.pk])
+    if after["feedback"]:
+        return reverse("review-feedback", args=[slug, assignment.pk])
+    return reverse("review", args=[slug])
+
+
 def earlier(sample: Sample, person: User) -> list[Assignment]:
     """Return the last interviews that `person` answered, latest first."""
     answered = Assignment.objects.filter(
@@ -150,11 +160,13 @@ def page(
     keys = keys_of(chosen)
     previous = next((one for one in before if one.pk != asked.assignment), None)
     slug = study.slug
+    texts = sentences()
+    training = assignment.item.sample.purpose == Purpose.TRAINING
     return {
-        "study": study,
-        "role": role_of(assignment.person, study),
-        "question": asked,
-        "whole": all(turn.asked for turn in asked.turns),
+        **interview(study, asked, assignment),
+        "stage": "blind",
+        "badge": texts["stages"]["training" if training else "blind"],
+        "training": training,
         "sections": sections(asked),
         "recent": recent_places(asked),
         "note": said.note,
@@ -172,7 +184,7 @@ def page(
             "keys": {key.action: key.code for key in keys}
             | ({OFF: "off"} if OFF in chosen else {}),
             "usual": {key.action: key.usual for key in keys},
-            "texts": sentences(),
+            "texts": texts,
             "urls": {
                 "api": f"/api/studies/{slug}/review/",
                 "item": reverse("review-item", args=[slug, 0]),
@@ -181,6 +193,16 @@ def page(
                 "signIn": f"{reverse('login')}?next={reverse('review', args=[slug])}",
             },
         },
+    }
+
+
+def interview(study: Study, asked: Question, assignment: Assignment) -> dict[str, object]:
+    """Return what every page about an interview that one codes is given."""
+    return {
+        "study": study,
+        "role": role_of(assignment.person, study),
+        "question": asked,
+        "whole": all(turn.asked for turn in asked.turns),
     }
 
 

@@ -113,6 +113,11 @@ studies/<slug:slug>/speakers/
 studies/<slug:slug>/review/<int:pk>/
     GET     302 404 404 200 404
     POST    302 404 404 422 404
+studies/<slug:slug>/review/<int:pk>/feedback/
+    GET     302 404 404 404 404
+studies/<slug:slug>/review/<int:pk>/second/
+    GET     302 404 404 404 404
+    POST    302 404 404 404 404
 studies/<slug:slug>/review/keys/
     POST    302 404 400 400 400
 studies/<slug:slug>/work/mine/

@@ -484,9 +484,8 @@ def test_on_a_telephone_words_are_added_to_a_code_by_touch(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_after_the_blind_answer_a_second_look_is_kept_apart(
-    context: Callable[..., BrowserContext], live_server: LiveServer
-) -> None:
+def make_assisted() -> None:
+    """Make a study whose machine says worry of both interviews, for a second look at each."""
     study = make_study("sample")
     revision = make_revision(study)
     run = make_run(revision, name="the machine")
@@ -499,6 +498,12 @@ def test_after_the_blind_answer_a_second_look_is_kept_apart(
     make_person("mara", study)
     sample = draw_sample(study, size=2, coders=["mara"], seed=1)
     sample.items.update(assisted=True)
+
+
+def test_after_the_blind_answer_a_second_look_is_kept_apart(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_assisted()
     page = go(context(), live_server)
     assert "أراجع" not in page.locator("#codes").inner_text()
     press(page, "Digit1", "Digit0", "Enter")
@@ -518,6 +523,35 @@ def test_after_the_blind_answer_a_second_look_is_kept_apart(
         for coding in Coding.objects.filter(person__isnull=False)
     }
     assert said == {CodingKind.BLIND: {"hope"}, CodingKind.ASSISTED: {"hope", "worry"}}
+
+
+def test_without_scripts_a_second_look_is_a_plain_page(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_assisted()
+    page = context(java_script_enabled=False).new_page()
+    page.goto(f"{live_server.url}/studies/sample/review/")
+    page.get_by_label("no", exact=True).first.check(force=True)
+    page.get_by_label("No to all that is not answered").check()
+    page.get_by_role("button", name="Save and next").click()
+    expect(page.locator("#stage")).to_have_text("Second look")
+    expect(page.locator('[data-code="topics:hope"]')).to_be_hidden()  # there they agree
+    worry = page.locator('[data-code="topics:worry"]')
+    expect(worry.locator(".machine")).to_contain_text("You: no · The machine: yes")
+    worry.get_by_role("link", name="أراجع").click()
+    assert page.url.endswith("/second/#t2")
+    looking = context().new_page()  # axe needs scripts, the page has none
+    looking.goto(page.url)
+    for width in (1280, 390, 320):
+        looking.set_viewport_size({"width": width, "height": 800})
+        assert not violations(looking)
+        assert looking.evaluate("document.documentElement.scrollWidth") <= width
+    worry.get_by_label("unsure").check(force=True)
+    page.get_by_role("button", name="Save and next").click()
+    place(page).to_have_text("2 of 2")
+    said = Coding.objects.get(kind=CodingKind.ASSISTED).marks.values_list("code__key", "answer")
+    assert list(said) == [("worry", "unsure")]
+    assert not Coding.objects.by_people().get().marks.exists()
 
 
 def test_training_shows_the_key_after_the_answer_and_leads_to_the_review(
@@ -546,7 +580,12 @@ def test_training_shows_the_key_after_the_answer_and_leads_to_the_review(
     assert not violations(page)
     press(page, "Enter")
     expect(page.locator("#stage")).to_have_text("Blind")
-    assert Coding.objects.get(person__username="mara").kind == CodingKind.TRAINING
+    coding = Coding.objects.get(person__username="mara")
+    assert coding.kind == CodingKind.TRAINING
+    trained = Assignment.objects.get(coding=coding)
+    page.goto(f"{live_server.url}/studies/sample/review/{trained.pk}/feedback/")
+    expect(page.locator("#stage")).to_have_text("Feedback")
+    assert not violations(page)
 
 
 def strip(page: Page) -> list[str]:

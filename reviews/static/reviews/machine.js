@@ -92,9 +92,10 @@ export function showFeedback({ marks }, texts) {
   for (const one of marks) {
     const code = find(one);
     if (!code || (one.key === null && one.key_value === null)) continue;
-    const verdict = one.agrees === false ? strong(texts.keyDiffers) : texts.keyAgrees;
+    // A key that can't tell is neither met nor missed.
+    const verdict = one.agrees === null ? [] : [one.agrees ? texts.keyAgrees : strong(texts.keyDiffers), " · "];
     line(code, [
-      verdict, ` · ${texts.key}: `, strong(said(one.key, one.key_value, texts)), one.why ? ` · ${one.why}` : "",
+      ...verdict, `${texts.key}: `, strong(said(one.key, one.key_value, texts)), one.why ? ` · ${one.why}` : "",
     ], one.passages.map(([start, end]) => ({ start, end })), texts);
     passages.push(...one.passages);
   }
