@@ -8,14 +8,14 @@ import {
 import { pointAt, selection, selectSentence } from "./evidence.js";
 import { clear, prepareFind } from "./finding.js";
 import { goToTurn, stepTurn, turnAt, turnsOnPage } from "./interview.js";
-import {
-  ahead, back, drafts, flag, lookAt, open, outbox, sayRefused, show, skip, step, submit, taken,
-} from "./journey.js";
+import { back, flag, lookAt, skip, step, submit } from "./journey.js";
+import { ahead, drafts, outbox, sayRefused, taken } from "./keeping.js";
 import { listen, sheet } from "./keys.js";
 import { notice, say, screen, texts } from "./notices.js";
 import { goToRecent, isInRecent, prepareRecent, recentCode } from "./recent.js";
 import * as rows from "./rows.js";
 import { ask } from "./server.js";
+import { open, show } from "./showing.js";
 import { oneTab } from "./tabs.js";
 import { prepareThumb, showThumb } from "./thumb.js";
 
