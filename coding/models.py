@@ -292,6 +292,9 @@ class Coding(models.Model):
     confidence = models.PositiveSmallIntegerField(_("confidence"), null=True, blank=True)
     note = models.TextField(_("note"), blank=True)
     created_at = models.DateTimeField(_("coded"), auto_now_add=True)
+    # How often it, a mark of it or its evidence was changed, and for people also added. The
+    # database counts (migration 0003), so that no door can change what is said and not be noticed.
+    edition = models.PositiveIntegerField(_("edition"), default=0, db_default=0, editable=False)
 
     objects: ClassVar[Any] = CodingQuerySet.as_manager()
 
@@ -314,6 +317,19 @@ class Coding(models.Model):
             models.CheckConstraint(
                 condition=Q(confidence=None) | Q(confidence__gte=1, confidence__lte=3),
                 name="confidence_in_a_coding_is_1_to_3",
+            ),
+        ]
+        indexes = [
+            # Whether anything was said anew is read from these alone.
+            models.Index(
+                fields=["revision", "kind", "person", "edition"],
+                condition=Q(person__isnull=False),
+                name="codings_by_people",
+            ),
+            models.Index(
+                fields=["run", "edition"],
+                condition=Q(run__isnull=False, edition__gt=0),
+                name="codings_of_runs_changed",
             ),
         ]
 

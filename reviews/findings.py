@@ -7,6 +7,7 @@ the study carry the language of the codebook; the rest is in the reader’s.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from django.utils.translation import gettext as _
 
@@ -17,7 +18,7 @@ from reviews.methods import methods, unfit
 from reviews.pictures import Cell, heat_map
 from reviews.prevalence import PrevalenceRow
 from reviews.reports import Report
-from reviews.wording import coefficient, count, interval, share
+from reviews.wording import coefficient, count, drawn, interval, share
 
 NO_NUMBER = "–"
 MOST_CELLS = 800
@@ -157,7 +158,6 @@ def _correction(report: Report, pictures: bool) -> Section | None:
         )
         for row in rows
     ]
-    drawn = pictures and len(cells) <= MOST_CELLS
     shown = sorted(rows, key=lambda row: -abs(row.corrected - row.machine))
     return Section(
         "correction",
@@ -171,7 +171,11 @@ def _correction(report: Report, pictures: bool) -> Section | None:
         (_("Code"), _("Language"), _("Machine alone"), _("Corrected"), _("95 % interval")),
         tuple(_shift_cells(row, report) for row in shown[:MOST_ROWS]),
         names=2,
-        picture=heat_map(cells, legend=_("points"), diverging=True) if drawn else "",
+        picture=drawn(
+            report, "correction", lambda: heat_map(cells, legend=_("points"), diverging=True)
+        )
+        if pictures and len(cells) <= MOST_CELLS
+        else "",
         more=max(0, len(shown) - MOST_ROWS),
     )
 
@@ -217,7 +221,11 @@ def _confusion(report: Report, pictures: bool) -> Iterator[Section]:
                 (machine, *(share(value) for value in values))
                 for machine, values in zip(said, row.shares, strict=False)
             ),
-            picture=heat_map(cells, legend="%") if pictures and len(cells) <= MOST_CELLS else "",
+            picture=drawn(
+                report, f"confusion-{row.dimension}", partial(heat_map, cells, legend="%")
+            )
+            if pictures and len(cells) <= MOST_CELLS
+            else "",
         )
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from codebooks.models import Revision
 from coding.models import Run
+from reviews.fingerprints import VERSION
 from reviews.models import Item, Sample
-from reviews.reports import VERSION, Report, as_json, report
+from reviews.reports import Report, as_json, report
 from reviews.sampling import rounds
 from studies.models import Study
 from studies.problems import Problem, _

@@ -1,17 +1,24 @@
 """Pages of what came out: agreement, prevalence, and the report with its files."""
 
+import hashlib
 import io
+import json
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.safestring import mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from reviews.findings import checklists, sections
 from reviews.report_files import FILES
-from reviews.reports import Report, report
+from reviews.reports import KEPT_FOR, Asked, Report, asked_for, report, report_of
 from reviews.reviewing import must_stay_blind
 from reviews.tables import attribute_names
 from reviews.weights import write_weights
@@ -37,19 +44,19 @@ KINDS = {
 @require_safe
 def agreement(request: HttpRequest, slug: str) -> HttpResponse:
     """Do people agree with each other, and the machine with them?"""
-    return _shown(request, slug, "reviews/agreement.html", ["language"])
+    return _shown(request, slug, "agreement", ["language"])
 
 
 @require_safe
 def prevalence(request: HttpRequest, slug: str) -> HttpResponse:
     """How often does each code apply?"""
-    return _shown(request, slug, "reviews/prevalence.html")
+    return _shown(request, slug, "prevalence")
 
 
 @require_safe
 def report_html(request: HttpRequest, slug: str) -> HttpResponse:
     """The whole report, and its files to download."""
-    return _shown(request, slug, "reviews/report.html")
+    return _shown(request, slug, "report")
 
 
 @require_safe
@@ -84,38 +91,60 @@ def _weights(study: Study) -> HttpResponse:
 
 
 def _shown(
-    request: HttpRequest, slug: str, template: str, choices: Sequence[str] | None = None
+    request: HttpRequest, slug: str, name: str, choices: Sequence[str] | None = None
 ) -> HttpResponse:
-    """Show the report of the study through `template`, broken down by one of `choices`."""
+    """Show the report of the study on the page `name`, broken down by one of `choices`.
+
+    What stands on the page is remembered with the rows it is of, as the report is: a look at the
+    same again costs the fingerprint alone.
+    """
     study = study_or_404(request.user, slug)
     if blind := _must_stay_blind(request, study):
         return blind
-    by = _asked(request)
-    known = ["language", *attribute_names(study)] if choices is None else list(choices)
-    context: dict[str, Any] = {
-        "study": study,
-        "role": role_of(request.user, study),
-        "choices": known,
-        "files": list(FILES),
-    }
+    template, role = f"reviews/{name}.html", role_of(request.user, study)
+    context: dict[str, Any] = {"study": study, "role": role}
+    code = request.GET.get("code", "")
     try:
-        made = report(study, by=by)
+        asked = asked_for(study, by=_asked(request))
+        key = json.dumps([name, asked.fingerprint, get_language(), role, choices, code])
+        key = f"page/{hashlib.sha256(key.encode()).hexdigest()}"
+        kept = cache.get(key)
+        if not isinstance(kept, bytes):
+            body = _body(asked, report_of(asked), name, choices, code, context)
+            kept = zlib.compress(body.encode(), 1)
+            cache.set(key, kept, KEPT_FOR)
     except Problem as problem:
         return render(request, template, {**context, "problem": problem.sentence(_)})
-    code = request.GET.get("code", "")
+    # What the templates made, escaped there.
+    text = mark_safe(zlib.decompress(kept).decode())  # noqa: S308
+    return render(request, template, {**context, "body": text})
+
+
+def _body(
+    asked: Asked,
+    made: Report,
+    name: str,
+    choices: Sequence[str] | None,
+    code: str,
+    context: dict[str, Any],
+) -> str:
+    by = asked.by
+    known = ["language", *attribute_names(asked.study)] if choices is None else list(choices)
     codes = [name for name in made.names if name.code is not None]
     keys = [f"{name.dimension}/{name.code}" for name in codes]
     if code not in keys:
         code = keys[0] if keys and _figures(made, by) > MOST_FIGURES else ""
-    context |= page(made, by=by, code=code)
-    if template == "reviews/report.html":
-        context |= {"sections": sections(made), "checklists": checklists(made)}
-    context |= {
+    shown = context | page(made, by=by, code=code)
+    if name == "report":
+        shown |= {"sections": sections(made), "checklists": checklists(made)}
+    shown |= {
+        "choices": known,
+        "files": list(FILES),
         "code": code,
         "codes": [(key, name.label) for key, name in zip(keys, codes, strict=True)],
         "asked": by[0] if by else "",
     }
-    return render(request, template, context)
+    return render_to_string(f"reviews/_{name}_body.html", shown)
 
 
 def _asked(request: HttpRequest) -> list[str]:

@@ -4,20 +4,18 @@ Nothing in it is worded or translated; a number that cannot be had is NaN here a
 a status says why. The same rows, seed and replicates give the same report bit for bit.
 """
 
-import hashlib
-import json
 import math
+import uuid
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from django.core.cache import cache
-from django.db.models import Count, Max, QuerySet, Sum, TextField
-from django.db.models.functions import Cast, Length
 
 from codebooks.models import Revision
-from coding.models import CoderKind, Coding, CodingKind, Evidence, Mark, Run, State, Work
+from coding.models import CoderKind, Coding, Run, State
 from reviews.accuracy import (
     AccuracyRow,
     CalibrationRow,
@@ -37,8 +35,9 @@ from reviews.agreement import (
     agreement_rows,
 )
 from reviews.differences import DifferenceRow, difference_rows
+from reviews.fingerprints import fingerprint
 from reviews.human_error import HumanErrorRow, NestedRow, human_error_rows, nested_rows
-from reviews.models import Assignment, Item, Purpose, Ruling, Sample
+from reviews.models import Assignment, Purpose, Ruling, Sample
 from reviews.passages import PassageRow, passage_rows
 from reviews.prevalence import (
     Areas,
@@ -65,20 +64,29 @@ from reviews.tables import (
     load_table,
     rounds_of,
 )
-from studies.models import Membership, Participant, Study, Transcript
+from studies.models import Study
 from studies.problems import Problem, _
 
 REPLICATES = 2000
 SEED = 1
-VERSION = 2
-"""Counts up when a report of the same rows would say something else, so that caches forget."""
 MOST_FIGURES = 400_000
 """Figures by one attribute, or by several crossed, above which a report would hold no reader."""
 KEPT_FOR = 24 * 60 * 60
+MOST_HELD = 3
+"""Reports that a process holds ready beside those in the cache."""
 FOUND = ("exact", "folded", "fuzzy")
 """Ways of finding a quotation that make it evidence."""
 
-__all__ = ["HUMANS", "MACHINE", "AgreementRow", "PrevalenceRow", "Report", "as_json", "report"]
+__all__ = [
+    "HUMANS",
+    "MACHINE",
+    "AgreementRow",
+    "PrevalenceRow",
+    "Report",
+    "as_json",
+    "fingerprint",
+    "report",
+]
 
 
 @dataclass(frozen=True)
@@ -239,6 +247,42 @@ class Report:
         )
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Which report is asked for; `fingerprint` is another one where its rows are."""
+
+    study: Study
+    revision: Revision
+    run: Run | None
+    sample: Sample | None
+    by: tuple[str, ...]
+    replicates: int
+    seed: int
+    fingerprint: str
+
+
+def asked_for(
+    study: Study,
+    *,
+    by: Sequence[str] = (),
+    run: Run | int | None = None,
+    sample: Sample | int | None = None,
+    replicates: int = REPLICATES,
+    seed: int = SEED,
+) -> Asked:
+    """Return what a report of these is made of, without making it; see `report`."""
+    by = tuple(dict.fromkeys(_crossed(name) for name in by if name.strip(" *")))
+    if replicates < 1:
+        raise Problem(_("The bootstrap needs at least one replicate."))
+    if seed < 0:
+        raise Problem(_("A seed is a whole number from 0 upwards."))
+    chosen_run = _run(study, run)
+    chosen_sample = _sample(study, sample, chosen_run)
+    revision = _revision(study, chosen_run, chosen_sample)
+    found = fingerprint(study, revision, chosen_run, chosen_sample, by, replicates, seed)
+    return Asked(study, revision, chosen_run, chosen_sample, by, replicates, seed, found)
+
+
 def report(
     study: Study,
     *,
@@ -255,18 +299,40 @@ def report(
     `run` is the latest that coded anything, `sample` the latest of the same revision, unless they
     are given (as rows or by their numbers). A report of rows that have not changed is remembered.
     """
-    by = tuple(dict.fromkeys(_crossed(name) for name in by if name.strip(" *")))
-    if replicates < 1:
-        raise Problem(_("The bootstrap needs at least one replicate."))
-    if seed < 0:
-        raise Problem(_("A seed is a whole number from 0 upwards."))
-    chosen_run = _run(study, run)
-    chosen_sample = _sample(study, sample, chosen_run)
-    revision = _revision(study, chosen_run, chosen_sample)
-    print_of_rows = fingerprint(study, revision, chosen_run, chosen_sample, by, replicates, seed)
-    known = cache.get(f"report/{print_of_rows}")
-    if isinstance(known, Report):
-        return known
+    return report_of(
+        asked_for(study, by=by, run=run, sample=sample, replicates=replicates, seed=seed)
+    )
+
+
+def report_of(asked: Asked) -> Report:
+    """Return the report that is `asked` for, the one remembered if its rows are the same."""
+    key = f"report/{asked.fingerprint}"
+    # A large report takes a tenth of a second to read from the cache. So a process also holds the
+    # last ones, under a name that only the cache knows: what it forgets is forgotten here, too.
+    name = cache.get(f"{key}/name")
+    if (held := _held.get(name)) is not None:
+        return held
+    made = cache.get(key)
+    if not isinstance(made, Report):
+        made = _made(asked)
+        cache.set(key, made, KEPT_FOR)
+        name = None
+    if name is None:
+        name = uuid.uuid4().hex
+        cache.set(f"{key}/name", name, KEPT_FOR)
+    _held[name] = made
+    while len(_held) > MOST_HELD:
+        _held.popitem(last=False)
+    return made
+
+
+_held: OrderedDict[str | None, Report] = OrderedDict()
+
+
+def _made(asked: Asked) -> Report:
+    study, revision, by = asked.study, asked.revision, asked.by
+    chosen_run, chosen_sample = asked.run, asked.sample
+    seed, replicates = asked.seed, asked.replicates
     if by:
         _check_names(study, by)
     table = load_table(study, revision, chosen_run, chosen_sample)
@@ -289,7 +355,7 @@ def report(
     )
     evidence, by_language = _evidence(chosen_run, table)
     units = table.units
-    made = Report(
+    return Report(
         study=study.slug,
         name=study.name,
         fictional=study.fictional,
@@ -316,7 +382,7 @@ def report(
         by=by,
         seed=seed,
         replicates=replicates,
-        fingerprint=print_of_rows,
+        fingerprint=asked.fingerprint,
         agreement_by=tuple(agreed.groups),
         agreement_pairs=tuple(agreed.pairs),
         discussion=tuple(agreed.discussion),
@@ -334,8 +400,6 @@ def report(
         evidence_people=people,
         evidence_people_by_language=people_by_language,
     )
-    cache.set(f"report/{print_of_rows}", made, KEPT_FOR)
-    return made
 
 
 def as_json(made: Report) -> dict[str, Any]:
@@ -429,73 +493,6 @@ def _rows_json(rows: Sequence[Any]) -> list[dict[str, Any]]:
                 one[name] = [vars(held) for held in one[name]]
         found.append(one)
     return found
-
-
-def fingerprint(
-    study: Study,
-    revision: Revision,
-    run: Run | None,
-    sample: Sample | None,
-    by: Sequence[str],
-    replicates: int,
-    seed: int,
-) -> str:
-    """Return a digest that changes whenever the report would, from counts and not from the rows."""
-    human = Coding.objects.by_people().filter(revision=revision, segment__transcript__study=study)
-    marks = Mark.objects.filter(
-        coding__person__isnull=False,
-        coding__kind=CodingKind.BLIND,
-        coding__revision=revision,
-        coding__segment__transcript__study=study,
-    )
-    facts = [
-        VERSION,
-        [study.pk, study.slug, study.name, study.fictional, revision.pk, revision.digest],
-        [list(by), replicates, seed],
-        _groups(Transcript.objects.filter(study=study), "language"),
-        _sums(Participant.objects.filter(study=study), Length(Cast("attributes", TextField()))),
-        _sums(human, Length(Cast("dimensions", TextField()))),
-        _groups(marks, "answer"),
-        _sums(marks, "code_id", "value"),
-        _sums(Evidence.objects.filter(mark__in=marks), "start", "end"),
-        list(Membership.objects.filter(study=study).order_by("pk").values_list("pk", "name")),
-    ]
-    if run:
-        facts += [
-            [run.pk, run.name, run.model, str(run.finished_at), run.stopped_because],
-            _sums(run.codings.all()),
-            _groups(Work.objects.filter(run=run), "state"),
-        ]
-    if sample:
-        rounds = rounds_of(sample)
-        asked = Assignment.objects.filter(item__sample__in=rounds)
-        ruled = Ruling.objects.filter(item__sample__in=rounds)
-        facts += [
-            [[one.pk, one.seed, one.frame_digest, one.run_id, one.design] for one in rounds],
-            _sums(Item.objects.filter(sample__in=rounds)),
-            _sums(asked, "coding_id", "person_id"),
-            asked.filter(ASKED).count(),
-            asked.exclude(skipped_because="").count(),
-            _sums(ruled, "code_id", "value"),
-            _groups(ruled, "applies"),
-        ]
-        if sample.run_id and sample.run_id != (run and run.pk):
-            facts.append(_sums(Coding.objects.filter(run=sample.run_id)))
-    return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
-
-
-def _sums(rows: QuerySet[Any], *fields: Any) -> list[Any]:
-    """Return how many rows there are, the last of them, and the sums of `fields`."""
-    wanted = {f"sum{place}": Sum(field) for place, field in enumerate(fields)}
-    found = rows.order_by().aggregate(rows=Count("pk"), last=Max("pk"), **wanted)
-    return list(found.values())
-
-
-def _groups(rows: QuerySet[Any], field: str) -> list[Any]:
-    """Return how many rows there are with each value of `field`, and the last of each."""
-    return sorted(
-        rows.order_by().values_list(field).annotate(rows=Count("pk"), last=Max("pk")), key=str
-    )
 
 
 def _run(study: Study, run: Run | int | None) -> Run | None:

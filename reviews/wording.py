@@ -507,7 +507,7 @@ def prevalence_picture(rows: Sequence[PrevalenceRow], report: Report, *, by: boo
     if not shown or len(shown) > MOST_ROWS:
         return ""
     name = "/".join(f"{row.dimension}.{row.code}.{row.domain}" for row in rows)
-    return _drawn(report, f"forest/{name}", lambda: forest(shown))
+    return drawn(report, f"forest/{name}", lambda: forest(shown))
 
 
 def agreement_picture(rows: Sequence[AgreementRow], report: Report) -> str:
@@ -527,10 +527,10 @@ def agreement_picture(rows: Sequence[AgreementRow], report: Report) -> str:
     if not dots or len({dot.label for dot in dots}) > MOST_ROWS:
         return ""
     name = "/".join(f"{row.dimension}.{row.code}.{row.between}.{row.language}" for row in rows)
-    return _drawn(report, f"dots/{name}", lambda: coefficients(dots))
+    return drawn(report, f"dots/{name}", lambda: coefficients(dots))
 
 
-def _drawn(report: Report, name: str, draw: Callable[[], str]) -> str:
+def drawn(report: Report, name: str, draw: Callable[[], str]) -> str:
     """Return the picture, drawn once for each report and language of the reader."""
     digest = hashlib.sha256(name.encode()).hexdigest()
     return kept(f"picture/2/{report.fingerprint}/{get_language()}/{digest}", str, draw)

@@ -156,6 +156,8 @@ class Participant(models.Model):
     study = models.ForeignKey(Study, models.CASCADE, related_name="participants")
     external_id = models.CharField(_("id"), max_length=200)
     attributes = models.JSONField(_("attributes"), default=dict, blank=True)
+    # How often the row was changed; the database counts, whoever changes it (migration 0003).
+    edition = models.PositiveIntegerField(_("edition"), default=0, db_default=0, editable=False)
 
     class Meta:
         verbose_name = _("participant")
@@ -163,6 +165,13 @@ class Participant(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["study", "external_id"], name="a_participant_is_in_a_study_once"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["study", "edition"],
+                condition=Q(edition__gt=0),
+                name="participants_changed",
             )
         ]
 
