@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from reviews.models import Assignment
 from reviews.questions import Answers, Question, Turn, question, worded
-from reviews.review_api import compared_out
+from reviews.review_json import compared_out
 from reviews.reviewing import assignment_of
 from reviews.screen import Beside, Quote, number, sections, sentences
 from reviews.second_looks import Place, SecondLook, feedback, look_again, second_look
