@@ -91,13 +91,24 @@ def prevalence_file(report: Report) -> bytes:
 
 
 def evidence_file(report: Report) -> bytes:
-    """Return how quotations were found, by language, as CSV; "all" stands in the first row."""
+    """Return how quotations were found, the machine's beside those that people marked, as CSV.
+
+    First of all, then by language, then by code: what a row is not about is empty.
+    """
     found = as_json(report)["evidence"]
-    languages = found.pop("by_language")
-    found.pop("people")
-    names = list(found)
-    rows = [[None, *found.values()], *([name, *held.values()] for name, held in languages.items())]
-    return _csv(report, ["language", *names], rows)
+    people, languages, codes = (found.pop(name) for name in ("people", "by_language", "by_code"))
+    by_people = people.pop("by_language")
+    names, none = list(found), dict.fromkeys(people)
+    rows: list[tuple[Any, ...]] = [(None, None, None, found, people)]
+    rows += [
+        (language, None, None, languages.get(language, none), by_people.get(language, none))
+        for language in report.languages
+    ]
+    rows += [(None, row["dimension"], row["code"], row["machine"], row["people"]) for row in codes]
+    heads = ["language", "dimension", "code", *names, *(f"people_{name}" for name in names)]
+    return _csv(
+        report, heads, [[*about, *own.values(), *other.values()] for *about, own, other in rows]
+    )
 
 
 def document_file(report: Report) -> bytes:
@@ -125,6 +136,8 @@ def document_file(report: Report) -> bytes:
         paragraph = document.add_paragraph(style="List Bullet")
         paragraph.add_run(clean(line.label)).bold = True
         paragraph.add_run(clean(f": {line.sentence} {line.why}".rstrip()))
+    for line in shown["legend"]:
+        document.add_paragraph(line)
     for area in shown["areas"]:
         _area(document, area)
 

@@ -170,14 +170,27 @@ class SampleFacts:
 
 @dataclass(frozen=True)
 class EvidenceFacts:
-    """How the machine's quotations were found; `share` is of all quotations, NaN if there are none.
+    """How quotations were found; `share` is of all quotations, NaN if there are none.
 
-    `without` counts the codes that the machine applied without any quotation.
+    `without` counts the codes that were applied without any quotation.
     """
 
     counts: dict[str, int]
     share: float
     without: int
+
+
+NO_EVIDENCE = EvidenceFacts({}, math.nan, 0)
+
+
+@dataclass(frozen=True)
+class QuotationRow:
+    """How the quotations of one code were found: the machine's, and those that people marked."""
+
+    dimension: str
+    code: str
+    machine: EvidenceFacts
+    people: EvidenceFacts
 
 
 @dataclass(frozen=True)
@@ -236,8 +249,9 @@ class Report:
     nested: tuple[NestedRow, ...] = ()
     human_error: tuple[HumanErrorRow, ...] = ()
     responses: tuple[ResponseRow, ...] = ()
-    evidence_people: EvidenceFacts = EvidenceFacts({}, math.nan, 0)
+    evidence_people: EvidenceFacts = NO_EVIDENCE
     evidence_people_by_language: dict[str, EvidenceFacts] = field(default_factory=dict)
+    evidence_by_code: tuple[QuotationRow, ...] = ()
 
     def label(self, dimension: str, code: str | None) -> str:
         """Return how people named a code, or a dimension if `code` is None."""
@@ -350,11 +364,11 @@ def _made(asked: Asked) -> Report:
     confidence = load_confidence(chosen_run, table, reviewed_units(table))
     machine = machine_rows(table, strata, areas, confidence, seed, replicates)
     passages = load_passages(study, revision, chosen_run, table)
-    people, people_by_language = _evidence_of(
-        load_peoples_quotations(study, revision, table.units), table
-    )
-    evidence, by_language = _evidence(chosen_run, table)
-    units = table.units
+    guide, units = table.guide, table.units
+    quoted = _evidence_of(load_peoples_quotations(study, revision, units, guide), table)
+    evidence = NOTHING_QUOTED
+    if chosen_run:
+        evidence = _evidence_of(load_quotations(chosen_run, units, guide), table)
     return Report(
         study=study.slug,
         name=study.name,
@@ -374,8 +388,8 @@ def _made(asked: Asked) -> Report:
         ),
         run=_run_facts(chosen_run, table),
         sample=_sample_facts(chosen_sample, table, strata),
-        evidence=evidence,
-        evidence_by_language=by_language,
+        evidence=evidence.all,
+        evidence_by_language=evidence.by_language,
         agreement_of=agreed.of,
         agreement=tuple(agreed.rows),
         prevalence=tuple(prevalence),
@@ -397,8 +411,9 @@ def _made(asked: Asked) -> Report:
         nested=tuple(nested_rows(table, strata)),
         human_error=tuple(human_error_rows(prevalence)),
         responses=tuple(_responses(chosen_sample, table)),
-        evidence_people=people,
-        evidence_people_by_language=people_by_language,
+        evidence_people=quoted.all,
+        evidence_people_by_language=quoted.by_language,
+        evidence_by_code=_by_code(guide, evidence, quoted),
     )
 
 
@@ -444,6 +459,15 @@ def as_json(made: Report) -> dict[str, Any]:
                         for language, facts in made.evidence_people_by_language.items()
                     },
                 },
+                "by_code": [
+                    {
+                        "dimension": row.dimension,
+                        "code": row.code,
+                        "machine": _evidence_json(row.machine),
+                        "people": _evidence_json(row.people),
+                    }
+                    for row in made.evidence_by_code
+                ],
             },
             "agreement_of": made.agreement_of,
             "agreement": _rows_json(made.agreement),
@@ -727,15 +751,17 @@ def _responses(sample: Sample | None, table: Table) -> list[ResponseRow]:
     return found
 
 
-def _evidence(run: Run | None, table: Table) -> tuple[EvidenceFacts, dict[str, EvidenceFacts]]:
-    if run is None:
-        return EvidenceFacts({}, math.nan, 0), {}
-    return _evidence_of(load_quotations(run, table.units), table)
+@dataclass(frozen=True)
+class _Quoted:
+    all: EvidenceFacts
+    by_language: dict[str, EvidenceFacts]
+    of_codes: list[EvidenceFacts]
 
 
-def _evidence_of(
-    quotations: Quotations, table: Table
-) -> tuple[EvidenceFacts, dict[str, EvidenceFacts]]:
+NOTHING_QUOTED = _Quoted(NO_EVIDENCE, {}, [])
+
+
+def _evidence_of(quotations: Quotations, table: Table) -> _Quoted:
     def facts(counts: Any, without: int) -> EvidenceFacts:
         by = dict(zip(quotations.found, counts.tolist(), strict=True))
         everything = sum(by.values())
@@ -746,7 +772,18 @@ def _evidence_of(
         language: facts(quotations.counts[row], quotations.without[row])
         for row, language in enumerate(table.units.languages)
     }
-    return facts(quotations.counts.sum(axis=0), quotations.without.sum()), languages
+    codes = map(facts, quotations.of_codes, quotations.without_of_codes)
+    whole = facts(quotations.counts.sum(axis=0), quotations.without.sum())
+    return _Quoted(whole, languages, list(codes))
+
+
+def _by_code(guide: Guide, machine: _Quoted, people: _Quoted) -> tuple[QuotationRow, ...]:
+    names = [(question.key, code.key) for question in guide.questions for code in question.codes]
+    said = machine.of_codes or [NO_EVIDENCE] * len(names)
+    return tuple(
+        QuotationRow(*name, one, other)
+        for name, one, other in zip(names, said, people.of_codes, strict=True)
+    )
 
 
 def _evidence_json(facts: EvidenceFacts) -> dict[str, Any]:

@@ -84,6 +84,11 @@ class Guide:
         return [(question, code) for question in self.labelled for code in question.codes]
 
     @property
+    def everything(self) -> list[Column]:
+        """Every code in the order of the codebook, those of scales among them."""
+        return [code for question in self.questions for code in question.codes]
+
+    @property
     def width(self) -> int:
         """How many columns of labels there are."""
         return sum(len(question.codes) for question in self.labelled)
@@ -274,14 +279,17 @@ class Progress:
 
 @dataclass(frozen=True)
 class Quotations:
-    """How the machine's quotations were found, counted by language: languages × `found`.
+    """How quotations were found, counted by language: languages × `found`.
 
-    `without` counts, by language, the marks that came without any quotation.
+    `without` counts, by language, the marks that came without any quotation. `of_codes` and
+    `without_of_codes` count the same by code, in the order of the codebook (scales among them).
     """
 
     counts: Ints
     found: tuple[str, ...]
     without: Ints
+    of_codes: Ints
+    without_of_codes: Ints
 
 
 def load_table(study: Study, revision: Revision, run: Run | None, sample: Sample | None) -> Table:
@@ -612,14 +620,16 @@ def load_progress(run: Run, units: Units, machine: Decisions) -> Progress:
     return Progress(state, states, tuple(reasons))
 
 
-def load_quotations(run: Run, units: Units) -> Quotations:
-    """Return how the quotations behind the marks of `run` were found, by language."""
-    return _quotations(Mark.objects.filter(coding__run=run), units)
+def load_quotations(run: Run, units: Units, guide: Guide) -> Quotations:
+    """Return how the quotations behind the marks of `run` were found, by language and code."""
+    return _quotations(Mark.objects.filter(coding__run=run), units, guide)
 
 
-def load_peoples_quotations(study: Study, revision: Revision, units: Units) -> Quotations:
-    """Return how the passages behind people's marks were found, by language."""
-    return _quotations(_marks_by_people(study, revision), units)
+def load_peoples_quotations(
+    study: Study, revision: Revision, units: Units, guide: Guide
+) -> Quotations:
+    """Return how the passages behind people's marks were found, by language and code."""
+    return _quotations(_marks_by_people(study, revision), units, guide)
 
 
 def _marks_by_people(study: Study, revision: Revision) -> QuerySet[Mark]:
@@ -631,24 +641,32 @@ def _marks_by_people(study: Study, revision: Revision) -> QuerySet[Mark]:
     )
 
 
-def _quotations(marks: QuerySet[Mark], units: Units) -> Quotations:
+def _quotations(marks: QuerySet[Mark], units: Units, guide: Guide) -> Quotations:
     found = tuple(Found.values)
-    counts = np.zeros((len(units.languages), len(found)), np.int64)
-    rows = (
-        marks.filter(evidence__isnull=False)
-        .values_list("coding__segment_id", "evidence__found")
-        .annotate(count=Count("evidence__pk"))
-        .order_by()
-    )
     places = {name: place for place, name in enumerate(found)}
-    said = _integers(
-        ((segment, places[name], count) for segment, name, count in rows.iterator()), 3
+    quoted = marks.filter(evidence__isnull=False).order_by()
+    counted = quoted.values_list("coding__segment_id", "evidence__found").annotate(
+        count=Count("evidence__pk")
     )
+    said = _integers(
+        ((segment, places[name], count) for segment, name, count in counted.iterator()), 3
+    )
+    counts = np.zeros((len(units.languages), len(found)), np.int64)
     np.add.at(counts, (units.language[units.at(said[:, 0])], said[:, 1]), said[:, 2])
-    bare = marks.filter(evidence=None, answer=Answer.YES)
+    bare = marks.filter(evidence=None, answer=Answer.YES).order_by()
     segments = _integers(bare.values_list("coding__segment_id"), 1)[:, 0]
-    language = units.language[units.at(segments)]
-    return Quotations(counts, found, np.bincount(language, minlength=len(units.languages)))
+    without = np.bincount(units.language[units.at(segments)], minlength=len(units.languages))
+    row_of = {code.id: row for row, code in enumerate(guide.everything)}
+    of_codes = np.zeros((len(row_of), len(found)), np.int64)
+    by_code = quoted.values_list("code_id", "evidence__found")
+    for code, name, count in by_code.annotate(count=Count("evidence__pk")):
+        if code in row_of:
+            of_codes[row_of[code], places[name]] = count
+    without_of_codes = np.zeros(len(row_of), np.int64)
+    for code, count in bare.values_list("code_id").annotate(count=Count("pk")):
+        if code in row_of:
+            without_of_codes[row_of[code]] = count
+    return Quotations(counts, found, without, of_codes, without_of_codes)
 
 
 @dataclass(frozen=True)

@@ -272,6 +272,22 @@ def why_not(row: PrevalenceRow) -> str:
     return ""
 
 
+def legend() -> list[str]:
+    """Return what the columns of prevalence say, and what each grade of evidence means."""
+    return [
+        _(
+            "Corrected: the machine’s labels everywhere, corrected by blind human codings of a "
+            "probability sample, with MOVER intervals over Jeffreys limits. Gain: how many times "
+            "as many human codings people alone would need for the same precision."
+        ),
+        _(
+            "Grade A: design-based, 30 or more human codings, narrow; B: design-based, with fewer "
+            "of them or wide; C: not validated here: too few human codings (or no positive one) to "
+            "say anything, or none at all, so that it leans on other groups; D: the machine alone."
+        ),
+    ]
+
+
 def sentence(row: PrevalenceRow) -> str:
     """Return the row as one plain sentence, with all that its number rests on."""
     put = share if row.quantity == "share" else number
@@ -553,6 +569,7 @@ def page(
         "notes": notes(report),
         "facts": facts(report),
         "states": _states(report),
+        "legend": legend(),
         "prevalence": prevalence_lines(overall, report),
         "prevalence_picture": prevalence_picture(overall, report) if pictures else "",
         "areas": [_area(report, name, code, pictures) for name in by],

@@ -63,10 +63,10 @@ LEAST_FOR_A = 30
 def grade(
     method: Method, reviewed: int, low: float, high: float, target: float, *, enough: bool = True
 ) -> Grade:
-    """Return the evidence grade: A design-based and narrow, B wide, C model-assisted, D machine.
+    """Return the evidence grade: A design-based and narrow, B wide, C not validated, D machine.
 
-    `target` is the half-width that the study wants. Without `enough` human labels to say anything
-    of the domain (status `insufficient`) a number is not validated there, whatever its method.
+    `target` is the half-width that the study wants. C is what leans on other domains (smoothed),
+    and what has not `enough` human labels to say anything of its own (status `insufficient`).
 
     >>> grade("cells", 200, 0.10, 0.16, target=0.05)
     'A'

@@ -15,6 +15,7 @@ from django.utils import translation
 from docx import Document
 
 from codebooks.models import Code
+from coding.models import Evidence, Mark
 from reviews import report_files
 from reviews.report_files import FILES, html_file, write_report
 from reviews.reports import Report, as_json, report
@@ -171,7 +172,40 @@ def test_tables_are_csv_without_formulas_and_with_full_precision(made: Report) -
     assert len(rows) == len(made.agreement)
     assert not [cell for row in rows for cell in row.values() if re.match(r"[=+@]|nan", cell)]
     rows = list(csv.DictReader(io.StringIO(FILES["evidence.csv"](made).decode())))
-    assert [row["language"] for row in rows] == ["", "ar", "en"]
+    codes = [("topics", "hope"), ("topics", "worry"), ("stance", "calm"), ("stance", "angry")]
+    assert [(row["language"], row["dimension"], row["code"]) for row in rows] == [
+        ("", "", ""),
+        ("ar", "", ""),
+        ("en", "", ""),
+        *(("", *code) for code in codes),
+    ]
+
+
+def test_evidence_counts_what_people_marked_beside_the_machines(study: Study) -> None:
+    def marks(**whose: Any) -> Any:
+        return Mark.objects.filter(code__key="hope", **whose).order_by("pk")
+
+    for mark in marks(coding__run__isnull=False)[:3]:
+        Evidence.objects.create(mark=mark, start=0, end=2, found="folded")
+    for mark in marks(coding__person__isnull=False, coding__segment__transcript__language="ar")[:5]:
+        Evidence.objects.create(mark=mark, start=0, end=2, found="exact")
+        Evidence.objects.create(mark=mark, start=2, end=4, found="exact")
+    made = report(study, replicates=200)
+    rows = list(csv.DictReader(io.StringIO(FILES["evidence.csv"](made).decode())))
+    whole, arabic, english = rows[:3]
+    hope = next(row for row in rows if row["code"] == "hope")
+    for row, machine, people in (
+        (whole, "3", "10"),
+        (hope, "3", "10"),
+        (arabic, "2", "10"),
+        (english, "1", "0"),
+    ):
+        assert (row["folded"], row["people_exact"]) == (machine, people)
+    said = marks(coding__person__isnull=False).count()
+    assert int(hope["people_without"]) == said - 5
+    assert float(hope["people_share"]) == 1
+    told = as_json(made)["evidence"]["by_code"][0]
+    assert (told["code"], told["machine"]["folded"], told["people"]["exact"]) == ("hope", 3, 10)
 
 
 def test_an_attribute_that_looks_like_a_formula_is_disarmed() -> None:

@@ -223,7 +223,7 @@ def test_quotations_are_counted_by_language(small: Small) -> None:
                 mark=coding.marks.get(), found=found, start=place[0], end=place[1]
             )
     units = load_units(small.study)
-    quotations = load_quotations(small.run, units)
+    quotations = load_quotations(small.run, units, load_guide(small.revision))
     by_language = {
         language: dict(zip(quotations.found, counts.tolist(), strict=True))
         for language, counts in zip(units.languages, quotations.counts, strict=True)
