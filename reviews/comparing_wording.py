@@ -26,6 +26,7 @@ from reviews.wording import (
     count,
     fictional,
     number,
+    p_value,
     rounded,
     share,
 )
@@ -116,15 +117,6 @@ def isolated(text: str) -> str:
     return f"\u2068{text}\u2069" if get_language_bidi() else text
 
 
-def chance(p: float) -> str:
-    """Return a p-value as papers print it."""
-    if math.isnan(p):
-        return NOTHING
-    if p < 0.001:
-        return f"< {rounded(0.001, 3)}"
-    return rounded(p, 3)
-
-
 def of_all(part: int, whole: int) -> str:
     """Return "12 of 300"."""
     return _("%(part)s of %(whole)s") % {"part": count(part), "whole": count(whole)}
@@ -154,9 +146,9 @@ def change_line(row: ChangeRow, made: Comparison) -> ChangeLine:
         interval=ends(row.low, row.high, by),
         design=design,
         counts=counts,
-        p=chance(row.p),
-        holm=chance(row.holm),
-        bh=chance(row.bh),
+        p=p_value(row.p),
+        holm=p_value(row.holm),
+        bh=p_value(row.bh),
         verdict=verdict,
         state=state,
         sentence=change_sentence(row),
@@ -244,8 +236,8 @@ def judged_line(row: JudgedRow, made: Comparison) -> JudgedLine:
         contested=count(row.contested),
         first_right=count(row.first_right),
         second_right=count(row.second_right),
-        p=chance(row.p),
-        holm=chance(row.holm),
+        p=p_value(row.p),
+        holm=p_value(row.holm),
         scores=[
             score_cells(row.scores.get(name), share, points) for name in ("precision", "recall")
         ],

@@ -18,7 +18,16 @@ from reviews.methods import methods, unfit
 from reviews.pictures import Cell, heat_map
 from reviews.prevalence import PrevalenceRow
 from reviews.reports import Report
-from reviews.wording import coefficient, count, drawn, interval, share
+from reviews.together_wording import (
+    MOST_SAID,
+    Table,
+    about_pairs,
+    among_tables,
+    pair_table,
+    sentences,
+    short_pairs,
+)
+from reviews.wording import coefficient, count, drawn, interval, p_value, share
 
 NO_NUMBER = "–"
 MOST_CELLS = 800
@@ -31,7 +40,7 @@ MOST_ROWS = 60
 class Section:
     """One question and what the study says to it; `names` is how many columns hold words of data.
 
-    `name` is its anchor in the page and the name of its picture.
+    `name` is its anchor in the page and the name of its picture. Sentences are text or markup.
     """
 
     name: str
@@ -56,6 +65,7 @@ def sections(report: Report, *, pictures: bool = True) -> list[Section]:
         _error_tests(report),
         _replacing(report),
         _differences(report),
+        *_together(report, pictures),
         _pairs(report),
         _discussion(report),
         _passages(report),
@@ -300,7 +310,7 @@ def _error_cells(row: ErrorTestRow, report: Report) -> tuple[str, ...]:
         count(row.reviewed),
         share(row.difference),
         share(row.bound),
-        _p(row.p_holm),
+        p_value(row.p_holm),
     )
 
 
@@ -368,6 +378,37 @@ def _differences(report: Report) -> Section | None:
         names=3,
         more=len(clear or found) - len(shown),
     )
+
+
+def _together(report: Report, pictures: bool) -> Iterator[Section]:
+    """Return which codes go together, and how each scale stands among those with a code."""
+    if report.together.pairs:
+        table = pair_table(report)
+        heads, rows = short_pairs(report)
+        said = sentences(report)[:MOST_SAID]
+        yield Section(
+            table.name,
+            table.title,
+            (about_pairs(report), *said),
+            heads,
+            rows,
+            names=2,
+            picture=_drawn(table, pictures),
+        )
+    for table in among_tables(report):
+        yield Section(
+            table.name,
+            table.title,
+            (table.said,),
+            table.heads,
+            tuple(cells for _grey, cells in table.rows[:MOST_ROWS]),
+            picture=_drawn(table, pictures),
+            more=max(0, len(table.rows) - MOST_ROWS),
+        )
+
+
+def _drawn(table: Table, pictures: bool) -> str:
+    return table.draw() if pictures and table.draw else ""
 
 
 def _pairs(report: Report) -> Section | None:
@@ -446,12 +487,6 @@ def _passages(report: Report) -> Section | None:
 
 def _put(value: float, quantity: str) -> str:
     return share(value) if quantity == "share" else coefficient(value)
-
-
-def _p(value: float) -> str:
-    if math.isnan(value):
-        return NO_NUMBER
-    return "< .001" if value < 0.001 else coefficient(value)
 
 
 def picture_names(made: Sequence[Section]) -> list[str]:

@@ -10,10 +10,13 @@ import re
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 from django.template.loader import render_to_string
+from django.utils.html import strip_tags
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
 from reviews.agreement import AgreementRow, Counts
@@ -220,6 +223,8 @@ FILES: dict[str, Callable[[Report], bytes]] = {
     "accuracy.csv": rows_file("machine", "accuracy"),
     "differences.csv": rows_file("differences"),
     "error_tests.csv": rows_file("machine", "error_tests"),
+    "together.csv": rows_file("together", "pairs"),
+    "scales_by_code.csv": rows_file("together", "among"),
     "design.json": record_file,
 }
 """Every file of the report by its name, and what makes it."""
@@ -251,7 +256,8 @@ def _section(document: Any, section: Section) -> None:
     """Write a section: its sentences, its picture, its table."""
     document.add_heading(clean(section.title), 1)
     for sentence in section.sentences:
-        document.add_paragraph(clean(sentence))
+        text = unescape(strip_tags(sentence)) if isinstance(sentence, SafeString) else sentence
+        document.add_paragraph(clean(text))
     if section.picture:
         _picture(document, section.picture)
     if section.rows:

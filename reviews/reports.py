@@ -64,6 +64,7 @@ from reviews.tables import (
     load_table,
     rounds_of,
 )
+from reviews.together import CodesTogether, codes_together
 from studies.models import Study
 from studies.problems import Problem, _
 
@@ -74,6 +75,8 @@ MOST_FIGURES = 400_000
 KEPT_FOR = 24 * 60 * 60
 MOST_HELD = 3
 """Reports that a process holds ready beside those in the cache."""
+CASES = ("both", "first", "second", "neither")
+"""The four cases of two codes, as people's answers are counted in them."""
 FOUND = ("exact", "folded", "fuzzy")
 """Ways of finding a quotation that make it evidence."""
 
@@ -211,7 +214,8 @@ class Report:
     `agreement` and `prevalence` are the headline. Beside them: agreement by attribute of `by`, by
     pair of coders, after discussion and on `passages`; the machine against people (`accuracy` to
     `replacing`); shares of scales above their quarters, `differences` between groups, and what
-    human error would change (`nested`, `human_error`); `responses` by cell.
+    human error would change (`nested`, `human_error`); `responses` by cell; which codes go
+    `together`, and how scales stand among them.
     """
 
     study: str
@@ -249,6 +253,7 @@ class Report:
     nested: tuple[NestedRow, ...] = ()
     human_error: tuple[HumanErrorRow, ...] = ()
     responses: tuple[ResponseRow, ...] = ()
+    together: CodesTogether = field(default_factory=CodesTogether)
     evidence_people: EvidenceFacts = NO_EVIDENCE
     evidence_people_by_language: dict[str, EvidenceFacts] = field(default_factory=dict)
     evidence_by_code: tuple[QuotationRow, ...] = ()
@@ -411,6 +416,7 @@ def _made(asked: Asked) -> Report:
         nested=tuple(nested_rows(table, strata)),
         human_error=tuple(human_error_rows(prevalence)),
         responses=tuple(_responses(chosen_sample, table)),
+        together=codes_together(table, strata, seed),
         evidence_people=quoted.all,
         evidence_people_by_language=quoted.by_language,
         evidence_by_code=_by_code(guide, evidence, quoted),
@@ -488,6 +494,7 @@ def as_json(made: Report) -> dict[str, Any]:
             "nested": _rows_json(made.nested),
             "human_error": _rows_json(made.human_error),
             "responses": _rows_json(made.responses),
+            "together": _together_json(made.together),
             "by": made.by,
             "seed": made.seed,
             "replicates": made.replicates,
@@ -517,6 +524,32 @@ def _rows_json(rows: Sequence[Any]) -> list[dict[str, Any]]:
                 one[name] = [vars(held) for held in one[name]]
         found.append(one)
     return found
+
+
+def _together_json(made: CodesTogether) -> dict[str, Any]:
+    """Return codes together, each code as its dimension and itself, and answers by case."""
+    pairs = []
+    for row in made.pairs:
+        one = {
+            "first_dimension": row.first.dimension,
+            "first_code": row.first.code,
+            "second_dimension": row.second.dimension,
+            "second_code": row.second.code,
+            **vars(row),
+            **{f"answered_{case}": n for case, n in zip(CASES, row.answered, strict=True)},
+        }
+        nested = ("first", "second", "answered")
+        pairs.append({name: value for name, value in one.items() if name not in nested})
+    among = []
+    for mean in made.among:
+        held = {"scale": mean.scale, "dimension": mean.code.dimension, **vars(mean)}
+        among.append({**held, "code": mean.code.code})
+    return {
+        "possible": made.possible,
+        "chosen_by": made.by,
+        "pairs": pairs,
+        "among": among,
+    }
 
 
 def _run(study: Study, run: Run | int | None) -> Run | None:

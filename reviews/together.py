@@ -4,40 +4,37 @@ The machine's labels only choose which pairs are looked at. What is said of them
 answers in the sample, and where there are none it is the machine's alone, and says so.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-from django.core.cache import cache
 
-from codebooks.models import Kind, Revision
-from coding.models import Run
-from reviews.models import Sample
-from reviews.prevalence import Strata, design_strata
-from reviews.reports import KEPT_FOR, Report
-from reviews.stats.arrays import Bools, Floats, ratio, totals
+from codebooks.models import Kind
+from reviews.prevalence import Strata
+from reviews.stats.arrays import Bools, Floats, Whole, ratio, totals
 from reviews.stats.intervals import LEAST_FOR_A
 from reviews.stats.prevalence import Review
+from reviews.stats.testing import holm
 from reviews.stats.together import (
     JOINT,
     LEAST_AMONG,
+    LEAST_IN_A_CASE,
     Mean,
     Together,
     joint,
     mean_among,
     measures,
     screen,
+    supported,
     together,
 )
-from reviews.tables import NOT_KNOWN, Column, Guide, Question, Table, load_table
-from studies.models import Study
+from reviews.tables import NOT_KNOWN, Column, Guide, Question, Table
 
 MOST_PAIRS = 40
 """Pairs of codes that are looked at: more are no longer read, and chance would find some."""
+ALPHA = 0.05
+"""How often, at most, one or more of all links that are called clear may be chance's alone."""
 WIDE = 4.0
 """An interval whose upper end is more than so many times its lower end is wide: grade B."""
-
-LEAST_IN_A_CASE = 5
-"""Answers in each of the four cases (both, either, neither) below which no pair has grade A."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,10 @@ class TogetherRow:
     that fewer than 5 answers are of) or `machine_only` (nobody answered: nothing is corrected).
     Grade A: 30 or more answers, five in each of the four cases, and limits within a factor of four;
     B: fewer or wider; D: the machine alone.
+
+    `p_value` is of no link (a ratio of 1) and `p_holm` is adjusted over all possible pairs.
+    `link` is `clear` (below .05 by Holm, and `stats.together.supported`), `uncertain` (the pair's
+    own interval leaves 1 out, but more is not to be had), `none_shown`, or None without a number.
     """
 
     first: CodeOf
@@ -70,15 +71,20 @@ class TogetherRow:
     ratio: float
     ratio_low: float
     ratio_high: float
+    ratio_low_all: float
+    ratio_high_all: float
     odds: float
     odds_low: float
     odds_high: float
+    p_value: float
     reviewed: int
     answered: tuple[float, ...]
     machine: float
     machine_odds: float
     status: str
     grade: str | None
+    p_holm: float = np.nan
+    link: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,48 +107,55 @@ class AmongRow:
 
 @dataclass(frozen=True)
 class CodesTogether:
-    """Pairs of codes, the most telling first, and scales among codes, the lowest mean first."""
+    """Pairs of codes, the most telling first, and scales among codes, the lowest mean first.
 
-    pairs: tuple[TogetherRow, ...]
-    among: tuple[AmongRow, ...]
-    fingerprint: str
+    `possible` pairs have codes that are frequent enough and may meet. The `pairs` were chosen among
+    them `by` the machine's labels or, without a machine, people's; the tests allow for all that are
+    possible, shown or not.
+    """
+
+    pairs: tuple[TogetherRow, ...] = ()
+    among: tuple[AmongRow, ...] = ()
+    possible: int = 0
+    by: str = "nobody"
 
 
-def codes_together(study: Study, made: Report) -> CodesTogether:
-    """Return which codes go together in what `made` reports of `study`; remembered like it."""
-    key = f"together/{made.fingerprint}"
-    known = cache.get(key)
-    if isinstance(known, CodesTogether):
-        return known
-    run = Run.objects.get(pk=made.run.id) if made.run else None
-    sample = Sample.objects.get(pk=made.sample.id) if made.sample else None
-    revision = Revision.objects.filter(
-        codebook__study=study, codebook__name=made.codebook, number=made.revision
-    ).latest("pk")
-    table = load_table(study, revision, run, sample)
-    found = CodesTogether(
-        tuple(pair_rows(table, design_strata(sample, table), made.seed)),
-        tuple(among_rows(table)),
-        made.fingerprint,
+def codes_together(table: Table, strata: Strata, seed: int) -> CodesTogether:
+    """Return which codes go together; the pairs that are surest by the machine come first."""
+    among = tuple(among_rows(table))
+    by, labels, weights = _looked_at(table)
+    if by == "nobody":
+        return CodesTogether(among=among)
+    chosen, possible = screen(labels, weights, MOST_PAIRS, _may_meet(table.guide))
+    rows = [_pair(table, strata, first, second, seed, possible) for first, second in chosen]
+    p_values = np.array([row.p_value for row in rows])
+    adjusted = holm(p_values, possible).tolist()
+    pairs = tuple(
+        replace(row, p_holm=p_holm, link=_link(row, p_holm))
+        for row, p_holm in zip(rows, adjusted, strict=True)
     )
-    cache.set(key, found, KEPT_FOR)
-    return found
+    return CodesTogether(pairs, among, possible, by)
 
 
-def pair_rows(table: Table, strata: Strata, seed: int) -> list[TogetherRow]:
-    """Return a row for each pair of codes that matters; the surest by the machine come first."""
-    if not len(table.units) or not table.guide.width:
-        return []
+def _looked_at(table: Table) -> tuple[str, Whole, Floats]:
+    """Return whose labels choose the pairs, the labels, units × codes, and weights of the units."""
     machine = table.machine.labels
-    if (machine != NOT_KNOWN).any():
-        chosen = screen(machine, np.ones(len(machine)), MOST_PAIRS, _may_meet(table.guide))
-    elif table.drawn is not None and table.reference is not None:
-        said = table.reference.labels
-        labels = np.where((said == 0) | (said == 1), said, NOT_KNOWN).astype(np.int64)
-        chosen = screen(labels, 1 / table.drawn.inclusion, MOST_PAIRS, _may_meet(table.guide))
-    else:
-        return []
-    return [_pair(table, strata, first, second, seed) for first, second in chosen]
+    if len(table.units) and table.guide.width:
+        if (machine != NOT_KNOWN).any():
+            return "machine", machine, np.ones(len(machine))
+        if table.drawn is not None and table.reference is not None:
+            said = table.reference.labels
+            labels = np.where((said == 0) | (said == 1), said, NOT_KNOWN).astype(np.int64)
+            return "people", labels, 1 / table.drawn.inclusion
+    return "nobody", machine, np.ones(len(machine))
+
+
+def _link(row: TogetherRow, p_holm: float) -> str | None:
+    if row.status != "ok":
+        return None
+    if p_holm < ALPHA and supported(row.answered):
+        return "clear"
+    return "uncertain" if row.p_value < ALPHA else "none_shown"
 
 
 def among_rows(table: Table) -> list[AmongRow]:
@@ -160,7 +173,9 @@ def among_rows(table: Table) -> list[AmongRow]:
     return rows
 
 
-def _pair(table: Table, strata: Strata, first: int, second: int, seed: int) -> TogetherRow:
+def _pair(
+    table: Table, strata: Strata, first: int, second: int, seed: int, possible: int
+) -> TogetherRow:
     codes = [CodeOf(question.key, code.key) for question, code in table.guide.codes]
     machine = joint(table.machine.labels[:, first], table.machine.labels[:, second])
     alone = measures(np.bincount(machine[machine >= 0], minlength=JOINT).astype(np.float64))
@@ -174,7 +189,14 @@ def _pair(table: Table, strata: Strata, first: int, second: int, seed: int) -> T
         np.zeros((len(shares), 1)),
         table.interviews,
     )
-    found = together(review, shares, (seed, first, second))
+    interviews = table.units.clusters
+    found = together(
+        review,
+        shares,
+        (seed, first, second),
+        possible,
+        None if interviews is None else len(np.unique(interviews)),
+    )
     figures = asdict(found)
     for name in ("first", "second", "neither"):
         del figures[name]
@@ -182,6 +204,8 @@ def _pair(table: Table, strata: Strata, first: int, second: int, seed: int) -> T
         figures = {
             name: np.nan if isinstance(value, float) else value for name, value in figures.items()
         }
+    if found.status == "too_few":
+        figures["p_value"] = np.nan
     return TogetherRow(
         first=codes[first],
         second=codes[second],

@@ -13,15 +13,18 @@ from reviews.pictures import FORMS, Picture
 from reviews.reports import Report, report
 from reviews.reviewing import must_stay_blind
 from reviews.tables import attribute_names
-from reviews.together import codes_together
-from reviews.together_wording import Table, among_tables, pair_table, scale_table, sentences
+from reviews.together_wording import (
+    MOST_SAID,
+    Table,
+    about_pairs,
+    among_tables,
+    pair_table,
+    scale_table,
+    sentences,
+)
 from reviews.wording import notes, page
 from studies.access import role_of, study_or_404
-from studies.models import Study
 from studies.problems import Problem
-
-MOST_SAID = 12
-"""Pairs that are put into sentences; the table has them all."""
 
 
 @require_safe
@@ -38,15 +41,14 @@ def together(request: HttpRequest, slug: str) -> HttpResponse:
     except Problem as problem:
         context["problem"] = problem.sentence(_)
         return render(request, "reviews/together.html", context)
-    found = codes_together(study, made)
-    said = sentences(found, made)
     context |= {
         "report": made,
         "notes": notes(made),
-        "sentences": said[:MOST_SAID],
+        "sentences": sentences(made)[:MOST_SAID],
+        "about": about_pairs(made) if made.together.pairs else "",
         "tables": [
             (table, table.draw() if table.draw else "", *_aligned(table))
-            for table in _tables(study, made, [by])
+            for table in _tables(made, [by])
         ],
     }
     return render(request, "reviews/together.html", context)
@@ -66,7 +68,7 @@ def picture(request: HttpRequest, slug: str, picture: str, form: str) -> HttpRes
         made = report(study, by=by)
     except Problem as problem:
         raise Http404(problem.sentence(_)) from problem
-    drawn = _picture(study, made, picture, by)
+    drawn = _picture(made, picture, by)
     if not isinstance(drawn, Picture):
         raise Http404(_("There is no such picture."))
     kind, put = FORMS[form]
@@ -75,23 +77,22 @@ def picture(request: HttpRequest, slug: str, picture: str, form: str) -> HttpRes
     return answer
 
 
-def _picture(study: Study, made: Report, name: str, by: Sequence[str]) -> str | None:
+def _picture(made: Report, name: str, by: Sequence[str]) -> str | None:
     """Return the picture that a page shows under `name`, None if none does."""
     if name in ("prevalence", "agreement"):
         shown: Picture = page(made)[f"{name}_picture"]
         return shown
-    for table in _tables(study, made, by):
+    for table in _tables(made, by):
         if table.name == name:
             return table.draw() if table.draw else None
     return next((one.picture for one in sections(made) if one.name == name), None)
 
 
-def _tables(study: Study, made: Report, by: Sequence[str]) -> list[Table]:
+def _tables(made: Report, by: Sequence[str]) -> list[Table]:
     """Return what the page of codes together shows, top down."""
-    found = codes_together(study, made)
     scales = [table for name in by if (table := scale_table(made, name))]
-    pairs = [pair_table(found, made)] if found.pairs else []
-    return [*pairs, *among_tables(found, made), *scales]
+    pairs = [pair_table(made)] if made.together.pairs else []
+    return [*pairs, *among_tables(made), *scales]
 
 
 Parts = list[tuple[str, str]]

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from reviews.pictures import Cell, Estimate, Picture, forest, heat_map, panels
 from reviews.prevalence import PrevalenceRow
 from reviews.reports import Report
-from reviews.together import AmongRow, CodeOf, CodesTogether, TogetherRow
+from reviews.together import ALPHA, AmongRow, CodeOf, TogetherRow
 from reviews.wording import (
     MOST_ROWS,
     NOTHING,
@@ -23,9 +23,13 @@ from reviews.wording import (
     interval,
     not_validated,
     number,
+    p_value,
     share,
     why_not,
 )
+
+MOST_SAID = 12
+"""Pairs that are put into sentences; the table has them all."""
 
 Drawing = Callable[[], Picture]
 
@@ -47,44 +51,89 @@ class Table:
     draw: Drawing | None = field(default=None, compare=False)
 
 
-def sentences(found: CodesTogether, made: Report) -> list[SafeString]:
+ORDER = ("clear", "uncertain", "none_shown")
+
+
+def sentences(made: Report) -> list[SafeString]:
     """Return what is known of each pair, a sentence each, those with a clear link first."""
-    told = [row for row in found.pairs if row.status == "ok"]
-    told.sort(key=lambda row: row.ratio_low <= 1 <= row.ratio_high)
+    told = [row for row in made.together.pairs if row.link]
+    told.sort(key=lambda row: ORDER.index(str(row.link)))
     return [sentence(row, made) for row in told]
 
 
 def sentence(row: TogetherRow, made: Report) -> SafeString:
-    """Return how often the second code is said where the first is, against where it is not."""
+    """Return how often the second code is said where the first is, against where it is not.
+
+    A link that does not survive the correction, or rests on too few answers, is not certain.
+    """
     gaps: dict[str, Any] = {
         "first": _named(row.first, made),
         "second": _named(row.second, made),
         "given": share(row.given),
         "without": share(row.without),
         "times": coefficient(row.ratio),
-        "limits": _limits(row.ratio_low, row.ratio_high, coefficient),
+        "least": coefficient(row.ratio_low),
+        "limits": _limits(row.ratio_low, row.ratio_high, times),
         "reviewed": count(row.reviewed),
+        "p": _isolated(p_value(row.p_holm)),
+        "family": count(made.together.possible),
     }
-    if row.ratio_low > 1:
-        text = _(
-            "Where “{first}” applies, “{second}” applies {times} times as often {limits} as where "
-            "it does not: in {given} against {without} of segments ({reviewed} reviewed)."
-        )
-    elif row.ratio_high < 1:
-        text = _(
-            "Where “{first}” applies, “{second}” applies less often, {times} times {limits}: in "
-            "{given} against {without} of segments ({reviewed} reviewed)."
-        )
-    else:
+    if row.link == "none_shown":
         text = _(
             "“{first}” and “{second}” show no clear link: {times} times as often {limits}, in "
             "{given} against {without} of segments ({reviewed} reviewed)."
         )
+    elif row.link == "uncertain" and row.p_holm < ALPHA:
+        text = _(
+            "It is not certain that “{first}” and “{second}” are linked: {times} times as often "
+            "{limits}, in {given} against {without} of segments, but too few answers stand behind "
+            "it ({reviewed} reviewed)."
+        )
+    elif row.link == "uncertain":
+        text = _(
+            "It is not certain that “{first}” and “{second}” are linked: {times} times as often "
+            "{limits}, in {given} against {without} of segments, but among {family} pairs chance "
+            "makes such a one too easily ({reviewed} reviewed; Holm’s p {p})."
+        )
+    elif math.isnan(row.ratio):
+        text = _(
+            "Where “{first}” applies, “{second}” applies at least {least} times as often as where "
+            "it does not: in {given} against {without} of segments ({reviewed} reviewed; Holm’s p "
+            "over {family} pairs {p})."
+        )
+    elif row.ratio > 1:
+        text = _(
+            "Where “{first}” applies, “{second}” applies {times} times as often {limits} as where "
+            "it does not: in {given} against {without} of segments ({reviewed} reviewed; Holm’s p "
+            "over {family} pairs {p})."
+        )
+    else:
+        text = _(
+            "Where “{first}” applies, “{second}” applies less often, {times} times {limits}: in "
+            "{given} against {without} of segments ({reviewed} reviewed; Holm’s p over {family} "
+            "pairs {p})."
+        )
     return format_html(text, **gaps)
 
 
-def pair_table(found: CodesTogether, made: Report) -> Table:
+def about_pairs(made: Report) -> str:
+    """Return how the pairs were chosen and what their tests allow for."""
+    found = made.together
+    by_people = found.by == "people"
+    text = (
+        _("%(shown)s of %(possible)s possible pairs, chosen by people’s answers.")
+        if by_people
+        else _("%(shown)s of %(possible)s possible pairs, chosen by the machine’s labels.")
+    ) % {"shown": count(len(found.pairs)), "possible": count(found.possible)}
+    return f"{text} " + _(
+        "Holm’s p allows for all that are possible; only what stays below .05 and rests on enough "
+        "answers is called a link."
+    )
+
+
+def pair_table(made: Report) -> Table:
     """Return the pairs as a table with the heat map of those that are corrected."""
+    found = made.together
     heads = (
         _("Code"),
         _("With"),
@@ -94,6 +143,8 @@ def pair_table(found: CodesTogether, made: Report) -> Table:
         _("95 % interval"),
         _("Times as often"),
         _("95 % interval"),
+        _("All together"),
+        _("p (Holm)"),
         _("Odds ratio"),
         _("95 % interval"),
         _("Machine alone, times"),
@@ -102,7 +153,7 @@ def pair_table(found: CodesTogether, made: Report) -> Table:
         _("Grade"),
         _("Remarks"),
     )
-    rows = tuple((row.status != "ok", _pair_cells(row, made)) for row in found.pairs)
+    rows = tuple((row.link != "clear", _pair_cells(row, made)) for row in found.pairs)
     told = [row for row in found.pairs if row.status == "ok" and 0 < row.ratio < math.inf]
     return Table(
         "together",
@@ -118,8 +169,37 @@ def pair_table(found: CodesTogether, made: Report) -> Table:
     )
 
 
-def among_tables(found: CodesTogether, made: Report) -> list[Table]:
+def short_pairs(made: Report) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return heads and rows of the pairs as a page of paper holds them."""
+    heads = (
+        _("Code"),
+        _("With"),
+        _("Where it applies"),
+        _("Where it does not"),
+        _("Times as often"),
+        _("All together"),
+        _("Odds ratio"),
+        _("p (Holm)"),
+        _("Reviewed"),
+        _("Grade"),
+        _("Remarks"),
+    )
+    rows = []
+    for row in made.together.pairs:
+        full = _pair_cells(row, made)
+        pair, given, without, ratio = full[:2], full[2:4], full[4:6], full[6:8]
+        odds, machine = full[10:12], full[12:]
+        joined = (" ".join(dict.fromkeys(part)) for part in (given, without, ratio))
+        rows.append(
+            (*pair, *joined, full[8], " ".join(dict.fromkeys(odds)), full[9], machine[1],
+             *machine[3:])
+        )  # fmt: skip
+    return heads, tuple(rows)
+
+
+def among_tables(made: Report) -> list[Table]:
     """Return a table for each scale: its mean among those with a code, the lowest first."""
+    found = made.together
     heads = (
         _("Code"),
         _("Mean"),
@@ -177,19 +257,20 @@ def scale_table(made: Report, by: str) -> Table | None:
 
 def _pair_cells(row: TogetherRow, made: Report) -> tuple[str, ...]:
     told = row.status == "ok"
-    figures = [(row.given, row.given_low, row.given_high, share)]
-    figures += [(row.without, row.without_low, row.without_high, share)]
-    figures += [(row.ratio, row.ratio_low, row.ratio_high, coefficient)]
-    figures += [(row.odds, row.odds_low, row.odds_high, coefficient)]
-    cells = [
-        text
-        for value, low, high, put in figures
-        for text in ((put(value), interval(low, high, put)) if told else (NOTHING, NOTHING))
-    ]
-    why = {
-        "too_few": _("Too few human codings of these two codes to say."),
-        "machine_only": _("The machine alone: nobody has checked it here."),
-    }
+    cells = [NOTHING] * 10
+    if told:
+        cells = [
+            share(row.given),
+            interval(row.given_low, row.given_high, share),
+            share(row.without),
+            interval(row.without_low, row.without_high, share),
+            times(row.ratio),
+            interval(row.ratio_low, row.ratio_high, times),
+            interval(row.ratio_low_all, row.ratio_high_all, times),
+            p_value(row.p_holm),
+            times(row.odds),
+            interval(row.odds_low, row.odds_high, times),
+        ]
     return (
         made.label(row.first.dimension, row.first.code),
         made.label(row.second.dimension, row.second.code),
@@ -198,8 +279,25 @@ def _pair_cells(row: TogetherRow, made: Report) -> tuple[str, ...]:
         count(row.reviewed),
         count(round(row.answered[0])),
         row.grade or NOTHING,
-        why.get(row.status, ""),
+        _remark(row),
     )
+
+
+def _remark(row: TogetherRow) -> str:
+    if row.status == "too_few":
+        return _("Too few human codings of these two codes to say.")
+    if row.status == "machine_only":
+        return _("The machine alone: nobody has checked it here.")
+    if row.link == "uncertain" and row.p_holm < ALPHA:
+        return _("Not certain: too few answers.")
+    if row.link == "uncertain":
+        return _("Not certain: chance makes such a pair too easily among so many.")
+    return ""
+
+
+def times(value: float) -> str:
+    """Return a ratio with two decimals; a limit that there is none of is endless."""
+    return "∞" if math.isinf(value) else coefficient(value)
 
 
 def _among_cells(row: AmongRow, made: Report) -> tuple[str, ...]:
@@ -314,4 +412,8 @@ def _named(code: CodeOf, made: Report) -> SafeString:
 
 
 def _limits(low: float, high: float, put: Callable[[float], str]) -> SafeString:
-    return format_html('<bdi dir="ltr">{}</bdi>', interval(low, high, put))
+    return _isolated(interval(low, high, put))
+
+
+def _isolated(text: str) -> SafeString:
+    return format_html('<bdi dir="ltr">{}</bdi>', text)

@@ -113,6 +113,13 @@ def number(value: float) -> str:
     return NOTHING if math.isnan(value) else rounded(value, 1)
 
 
+def p_value(value: float) -> str:
+    """Return a p-value with three decimals, or that it is below them."""
+    if math.isnan(value):
+        return NOTHING
+    return f"< {rounded(0.001, 3)}" if value < 0.001 else rounded(value, 3)
+
+
 def rounded(value: float, decimals: int) -> str:
     """Return `value` with so many decimals, as the reader's language writes them."""
     # Django cuts decimals off instead of rounding. "z": -0.00 is no number that a reader knows.

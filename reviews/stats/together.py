@@ -5,8 +5,17 @@ second alone, 3 neither. They are estimated like a one-of-many dimension, in cel
 × the machine's joint label, so that people's answers correct all four at once.
 
 The interval comes from Dirichlet draws, one for each joint label of the machine, with the label's
-effective number of answers and half an answer added to each category: the odds of a single 2×2
-table get the width of Woolf (1955) with Haldane and Anscombe's half, and no zero is fatal.
+effective number of answers. Half an answer (Haldane, Anscombe; Woolf 1955) is added only to the
+categories that move a limit outwards: to each alone for the lower limit of ratio and odds, to both
+and neither for the upper one, as Clopper and Pearson (1934) add their one. What nobody found has
+then a lower limit of 0 and no bias, however many labels the machine has.
+
+A link is said of people like these and not of these interviews alone: a second draw, of as many
+units as there are, lets the population vary too, so that there is an interval even where people
+answered everything (Särndal, Swensson and Wretman 1992, 13.6).
+
+The p-value of "no link" is read from the ratio's limit that faces 1, on the scale of logarithms
+(Altman and Bland 2011): it is below .05 exactly where the 95 % interval leaves 1 out.
 """
 
 from collections.abc import Sequence
@@ -16,16 +25,18 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
-from reviews.stats.arrays import Bools, Floats, Ints, Whole, ratio, totals
+from reviews.stats.arrays import Bools, Floats, Generator, Ints, Whole, ratio, totals
 from reviews.stats.cells import answered_inclusion, count_cells, post_stratify
-from reviews.stats.intervals import critical
+from reviews.stats.intervals import critical, sidak
 from reviews.stats.prevalence import Review
 
 JOINT = 4
-PRIOR = 0.5
-"""Answers added to each joint category (Jeffreys)."""
+DOWN, UP = np.array([0, 0.5, 0.5, 0]), np.array([0.5, 0, 0, 0.5])
+"""Answers added to each joint category where ratio and odds are to be low, and high."""
 LEAST_WITH = 10
 """Answers with each of the two codes below which nothing is said of them together."""
+LEAST_IN_A_CASE = 5
+"""Answers in each of the four categories, found or to be expected, that a sentence rests on."""
 LEAST_AMONG = 10
 """Answers among those with a code below which their mean is not people's."""
 DRAWS = 4000
@@ -40,8 +51,9 @@ class Together:
 
     `both`, `first`, `second` and `neither` are corrected shares of all units; `given` is the share
     of the second code among those with the first, `without` among those without it; `ratio` is
-    given / without and `odds` the odds ratio, with 95 % limits. `answered` counts people's answers
-    in the four categories.
+    given / without and `odds` the odds ratio, with 95 % limits (inf: there is none above).
+    `ratio_low_all` and `ratio_high_all` hold for all pairs that were looked at (Sidak); `p_value`
+    is that of a ratio of 1. `answered` counts people's answers in the four categories.
     """
 
     both: float
@@ -57,9 +69,12 @@ class Together:
     ratio: float
     ratio_low: float
     ratio_high: float
+    ratio_low_all: float
+    ratio_high_all: float
     odds: float
     odds_low: float
     odds_high: float
+    p_value: float
     answered: tuple[float, ...]
     reviewed: int
     status: Status
@@ -98,18 +113,52 @@ def measures(shares: Floats) -> Floats:
     )
 
 
-def together(review: Review, shares: Floats, seed: Sequence[int] = (1,)) -> Together:
+def supported(answered: Sequence[float]) -> bool:
+    """Return whether the answers in the four categories are enough to say more than a number.
+
+    In each category five answers, or five to be expected if there were no link (Cochran 1954).
+
+    >>> supported((15, 30, 30, 200)), supported((0, 60, 60, 300)), supported((2, 9, 10, 200))
+    (True, True, False)
+    """
+    both, first, second, neither = answered
+    table = np.array([[both, first], [second, neither]])
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / max(table.sum(), 1)
+    return bool((np.maximum(table, expected) >= LEAST_IN_A_CASE).all())
+
+
+def together(
+    review: Review,
+    shares: Floats,
+    seed: Sequence[int] = (1,),
+    comparisons: int = 1,
+    population: int | None = None,
+) -> Together:
     """Return how two codes go together, from a `review` of one column: their joint labels.
 
     `shares`, drawn × 4 and 1 in all, are what people said of each drawn unit; rows of NaN are open.
+    `comparisons` is how many pairs are looked at, and `population` how many units there are that
+    know nothing of each other: all of them, or the interviews that they come from.
     """
     answered: Bools = np.asarray(~np.isnan(shares).any(axis=1))
     counts = shares[answered].sum(axis=0) if answered.any() else np.zeros(JOINT)
     weight, p, effective, census, short = _labels(review, shares, answered)
     found = totals(np.zeros(weight.size, np.int64), weight[:, None] * p, 1)[0]
-    draws = _draws(weight, p, effective, census, np.random.default_rng(list(seed)))
+    rng = np.random.default_rng(list(seed))
+    size = len(review.machine) if population is None else population
+    # What no draw can divide by is as far out as can be.
+    down, up = (
+        np.where(np.isnan(drawn), end, drawn)
+        for drawn, end in (
+            (measures(_draws(weight, p, effective, census, DOWN, size, rng)), 0.0),
+            (measures(_draws(weight, p, effective, census, UP, size, rng)), np.inf),
+        )
+    )
     point = measures(found)
-    low, high = _limits(point, draws, bool(census.all()))
+    low, high = _limits(point, down, up)
+    low_all, high_all, p_value = _against_one(
+        (float(low[2]), float(high[2])), down[:, 2], up[:, 2], comparisons
+    )
     enough = counts[0] + counts[1] >= LEAST_WITH and counts[0] + counts[2] >= LEAST_WITH
     status: Status = "ok" if enough and not short else "too_few"
     if not answered.any():
@@ -124,6 +173,9 @@ def together(review: Review, shares: Floats, seed: Sequence[int] = (1,)) -> Toge
         first=first,
         second=second,
         neither=neither,
+        ratio_low_all=low_all,
+        ratio_high_all=high_all,
+        p_value=p_value,
         answered=tuple(float(count) for count in counts),
         reviewed=int(answered.sum()),
         status=status,
@@ -155,8 +207,12 @@ def mean_among(
     return Mean(mean, mean - reach, mean + reach, int(known.sum()))
 
 
-def screen(labels: Whole, weights: Floats, most: int, allowed: Bools) -> list[tuple[int, int]]:
+def screen(
+    labels: Whole, weights: Floats, most: int, allowed: Bools
+) -> tuple[list[tuple[int, int]], int]:
     """Return at most `most` pairs of columns that go together, or apart, more than by chance.
+
+    Beside them: how many pairs there were to choose from.
 
     `labels`, units × codes, are 1, 0, or -1 for not known; `allowed` says which pairs (codes ×
     codes) may be told. The surest come first: by `(found - expected) / sqrt(expected)`, into which
@@ -178,7 +234,8 @@ def screen(labels: Whole, weights: Floats, most: int, allowed: Bools) -> list[tu
     first, second = np.triu_indices(len(units), 1)
     scores = np.nan_to_num(surprise[first, second], nan=-1)
     order = np.argsort(-scores, kind="stable")[:most]
-    return [(int(first[at]), int(second[at])) for at in order if scores[at] >= 0]
+    pairs = [(int(first[at]), int(second[at])) for at in order if scores[at] >= 0]
+    return pairs, int((scores >= 0).sum())
 
 
 def _labels(
@@ -242,19 +299,61 @@ def _clustering(review: Review, shares: Floats, answered: Bools, clusters: Whole
 
 
 def _draws(
-    weight: Floats, p: Floats, effective: Floats, census: Bools, rng: np.random.Generator
+    weight: Floats,
+    p: Floats,
+    effective: Floats,
+    census: Bools,
+    added: Floats,
+    size: int,
+    rng: Generator,
 ) -> Floats:
-    """Return draws of the joint shares, draws × 4; what is known in full does not vary."""
-    shape = effective[:, None] * p * ~census[:, None] + PRIOR
+    """Return draws of the joint shares, draws × 4.
+
+    First of the units there are, where what is known in full does not vary; then of others like
+    them, from which `size` were to be had.
+    """
+    # An answer weighs so much in each label; the halves shift the whole as those of MOVER would,
+    # which squares what every label adds.
+    one = np.where(census | (effective <= 0), 0.0, weight / np.maximum(effective, 1e-9))
+    part = np.where(effective > 0, one / max(float(np.linalg.norm(one)), 1e-9), 1.0)
+    shape = np.where(census[:, None], 1.0, effective[:, None] * p + part[:, None] * added)
     drawn = rng.standard_gamma(shape, (DRAWS, *shape.shape))
     drawn /= drawn.sum(axis=2, keepdims=True)
     drawn = np.where(census[:, None], p, drawn)
-    return np.asarray((weight[:, None] * drawn).sum(axis=1))
+    these = (weight[:, None] * drawn).sum(axis=1)
+    others = rng.standard_gamma(size * these + added)
+    return np.asarray(others / others.sum(axis=1, keepdims=True))
 
 
-def _limits(point: Floats, draws: Floats, exact: bool) -> tuple[Floats, Floats]:
-    """Return the limits of the four measures; they always hold what was estimated."""
-    if exact:
-        return point, point
-    low, high = np.nanquantile(measures(draws), [0.025, 0.975], axis=0)
-    return np.fmin(low, point), np.fmax(high, point)
+def _limits(point: Floats, down: Floats, up: Floats) -> tuple[Floats, Floats]:
+    """Return the limits of the four measures; they always hold what was estimated.
+
+    `without` is low where the ratio is high.
+    """
+    below, above = (
+        np.stack([one[:, 0], other[:, 1], one[:, 2], one[:, 3]], axis=1)
+        for one, other in ((down, up), (up, down))
+    )
+    low = np.quantile(below, 0.025, axis=0, method="lower")
+    high = np.quantile(above, 0.975, axis=0, method="higher")
+    return np.fmin(low, point), np.fmax(np.minimum(high, [1, 1, np.inf, np.inf]), point)
+
+
+def _against_one(
+    limits: tuple[float, float], down: Floats, up: Floats, comparisons: int
+) -> tuple[float, float, float]:
+    """Return the limits of a ratio that hold with all others, and the p-value of its being 1.
+
+    Both go on from the middle of the draws to the 95 % limit and beyond, as a normal logarithm.
+    """
+    wide = critical(sidak(0.95, comparisons)) / critical()
+    reach, ends = 0.0, []
+    for draws, limit, sign in ((down, limits[0], 1), (up, limits[1], -1)):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            middle = np.log(np.quantile(draws, 0.5, method="nearest"))
+            apart = middle - np.log(limit)
+            end, far = np.exp(middle - wide * apart), middle / apart * critical()
+        ends.append(float(limit if np.isnan(end) else end))
+        if sign * middle > 0 and far > reach:
+            reach = float(far)
+    return ends[0], ends[1], float(2 * special.ndtr(-reach))

@@ -6,11 +6,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chi2_contingency, fisher_exact
+from scipy.stats.contingency import odds_ratio, relative_risk
 
 from reviews.stats.arrays import Floats, Ints, Whole
 from reviews.stats.designs import allocate, draw, inclusion
 from reviews.stats.prevalence import Review
-from reviews.stats.together import JOINT, joint, mean_among, measures, screen, together
+from reviews.stats.together import (
+    JOINT,
+    joint,
+    mean_among,
+    measures,
+    screen,
+    supported,
+    together,
+)
 
 FIGURES = ("given", "without", "ratio", "odds")
 
@@ -46,7 +56,7 @@ def test_two_labels_make_one_of_four_categories() -> None:
 
 
 @given(st.tuples(*[st.integers(12, 200)] * 4))
-def test_where_everything_is_reviewed_it_is_the_plain_table(
+def test_where_everything_is_reviewed_it_is_the_plain_table_of_people_like_these(
     counts: tuple[int, int, int, int],
 ) -> None:
     a, b, c, d = counts
@@ -62,25 +72,85 @@ def test_where_everything_is_reviewed_it_is_the_plain_table(
     assert found.odds == pytest.approx(a * d / (b * c))
     assert found.ratio == pytest.approx((a / (a + b)) / (c / (c + d)))
     assert list(found.answered) == list(counts)
-    assert [found.odds_low, found.odds_high] == [found.odds, found.odds]
+    exact = odds_ratio([[a, b], [c, d]], kind="conditional").confidence_interval()
+    assert np.log([found.odds_low, found.odds_high]) == pytest.approx(np.log(exact), abs=0.25)
 
 
-@pytest.mark.parametrize("counts", [(40, 60, 30, 170), (25, 25, 25, 25), (90, 12, 15, 80)])
-def test_people_alone_get_the_interval_of_woolf(counts: tuple[int, int, int, int]) -> None:
+@pytest.mark.parametrize("counts", [(40, 60, 30, 170), (25, 25, 25, 25), (55, 45, 145, 155)])
+def test_people_alone_get_the_intervals_of_other_packages(
+    counts: tuple[int, int, int, int],
+) -> None:
+    a, b, c, d = counts
     found = together(*counted(counts))
-    halves = [count + 0.5 for count in counts]
-    middle = math.log(halves[0] * halves[3] / halves[1] / halves[2])
-    reach = 1.96 * math.sqrt(sum(1 / count for count in halves))
-    assert found.odds == pytest.approx(counts[0] * counts[3] / counts[1] / counts[2])
-    assert math.log(found.odds_low) == pytest.approx(middle - reach, abs=0.12)
-    assert math.log(found.odds_high) == pytest.approx(middle + reach, abs=0.12)
+    exact = odds_ratio([[a, b], [c, d]], kind="conditional").confidence_interval()
+    katz = relative_risk(a, a + b, c, c + d)
+    assert found.odds == pytest.approx(a * d / (b * c))
+    assert found.ratio == pytest.approx(katz.relative_risk)
+    assert np.log([found.odds_low, found.odds_high]) == pytest.approx(np.log(exact), abs=0.06)
+    ends = katz.confidence_interval()
+    assert np.log([found.ratio_low, found.ratio_high]) == pytest.approx(np.log(ends), abs=0.06)
 
 
-def test_an_empty_corner_has_a_finite_lower_limit_and_no_number_where_there_is_none() -> None:
+@given(st.tuples(*[st.integers(5, 150)] * 4))
+def test_limits_lie_between_those_of_woolf_and_of_fisher(
+    counts: tuple[int, int, int, int],
+) -> None:
+    a, b, c, d = counts
+    found = together(*counted(counts, 50))
+    exact = odds_ratio([[a, b], [c, d]], kind="conditional").confidence_interval()
+    middle = math.log(a * d / b / c)
+    reach = 1.96 * math.sqrt(sum(1 / count for count in counts))
+    # Draws have some noise in their tails.
+    assert math.log(found.odds_low) < middle - 0.9 * reach
+    assert math.log(found.odds_high) > middle + 0.9 * reach
+    assert math.log(found.odds_low) > math.log(exact.low) - 0.2 * reach
+    assert math.log(found.odds_high) < math.log(exact.high) + 0.2 * reach
+
+
+def test_an_empty_corner_has_a_limit_on_one_side_only() -> None:
     found = together(*counted((30, 20, 0, 100)))
     assert math.isnan(found.ratio)
     assert math.isnan(found.odds)
-    assert 1 < found.odds_low < found.odds_high < math.inf
+    assert 1 < found.odds_low < found.odds_high == math.inf
+    assert found.p_value < 1e-4
+    never = together(*counted((0, 60, 60, 300)))
+    assert (never.ratio, never.ratio_low, never.ratio_low_all) == (0, 0, 0)
+    assert never.ratio_high < 1
+    assert never.p_value < 0.05
+
+
+@pytest.mark.parametrize("pairs", [1, 40, 1770])
+@given(st.tuples(*[st.integers(0, 60)] * 4))
+def test_p_values_and_limits_never_contradict_each_other(
+    pairs: int, counts: tuple[int, int, int, int]
+) -> None:
+    if min(counts[0] + counts[1], counts[0] + counts[2]) < 10:
+        return
+    found = together(*counted(counts, 20), comparisons=pairs)
+    together_ = 1 - 0.95 ** (1 / pairs)
+    apart = found.ratio_low > 1 or found.ratio_high < 1
+    assert apart == (found.p_value < 0.05)
+    assert (found.ratio_low_all > 1 or found.ratio_high_all < 1) == (found.p_value < together_)
+    assert found.ratio_low_all <= found.ratio_low * (1 + 1e-9)
+    assert found.ratio_high_all >= found.ratio_high * (1 - 1e-9)
+
+
+def test_the_p_value_is_about_that_of_a_two_by_two_table() -> None:
+    for counts in ((40, 60, 30, 170), (55, 45, 145, 155), (20, 60, 40, 180), (30, 20, 60, 90)):
+        a, b, c, d = counts
+        _, score, _, _ = chi2_contingency([[a, b], [c, d]], correction=False)
+        exact = fisher_exact(np.array([[a, b], [c, d]]))[1]
+        found = together(*counted(counts)).p_value
+        assert 0.5 * score < found < 2 * exact
+
+
+def test_few_answers_support_no_sentence() -> None:
+    assert supported((15, 30, 30, 200))
+    assert supported((0, 60, 60, 300))  # twelve would be expected to have both
+    assert supported((12, 0, 0, 288))
+    assert not supported((4, 8, 6, 800))
+    assert not supported((0, 20, 20, 300))
+    assert not supported((0, 0, 0, 0))
 
 
 def test_a_machine_that_is_right_narrows_and_one_that_is_wrong_is_corrected() -> None:
@@ -135,10 +205,13 @@ def test_the_screen_keeps_what_is_far_from_chance_and_large() -> None:
     labels[:9, 4] = 1
     labels[rng.random(labels.shape) < 0.05] = -1
     allowed = np.ones((5, 5), bool)
-    assert screen(labels, np.ones(4000), 2, allowed)[0] == (1, 3)
-    assert len(screen(labels, np.ones(4000), 40, allowed)) == 6
+    pairs, possible = screen(labels, np.ones(4000), 2, allowed)
+    assert pairs[0] == (1, 3)
+    assert (len(pairs), possible) == (2, 6)
     allowed[1, 3] = allowed[3, 1] = False
-    assert (1, 3) not in screen(labels, np.ones(4000), 40, allowed)
+    pairs, possible = screen(labels, np.ones(4000), 40, allowed)
+    assert (1, 3) not in pairs
+    assert len(pairs) == possible == 5
 
 
 def by_hand(values: Floats, weights: Floats) -> tuple[float, float]:
@@ -171,7 +244,13 @@ def labels_of(truth: Whole, rng: np.random.Generator) -> Ints:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("share", "among", "others", "n"),
-    [(0.3, 0.4, 0.15, 300), (0.1, 0.3, 0.1, 1000), (0.05, 0.2, 0.05, 1000), (0.3, 0.3, 0.3, 600)],
+    [
+        (0.3, 0.4, 0.15, 300),
+        (0.1, 0.3, 0.1, 1000),
+        (0.05, 0.2, 0.05, 1000),
+        (0.05, 0.05, 0.05, 1000),
+        (0.3, 0.3, 0.3, 600),
+    ],
 )
 def test_intervals_hold_what_is_true(share: float, among: float, others: float, n: int) -> None:
     rng = np.random.default_rng(11)
@@ -188,5 +267,6 @@ def test_intervals_hold_what_is_true(share: float, among: float, others: float, 
         low = np.array([getattr(found, f"{name}_low") for name in FIGURES])
         high = np.array([getattr(found, f"{name}_high") for name in FIGURES])
         held += (low <= real) & (real <= high)
-    # 250 of 95 % are within 0.915 and 0.985 nearly always.
-    assert (held / times > 0.915).all(), held / times
+    # 250 of 95 % are 0.915 or more nearly always; where answers are few limits are wide.
+    assert (held / times > 0.92).all(), held / times
+    assert (held / times < 1).any(), held / times
