@@ -159,6 +159,67 @@ def test_killed_in_the_middle_and_started_again_nothing_is_lost_or_done_twice(
     assert json.loads(out)["segments"]["done"] == count
 
 
+def test_killed_again_and_again_while_the_service_fails_nothing_is_lost_or_booked_twice(
+    simulator: Running, tmp_path: Path
+) -> None:
+    count, kills = 90, 2
+    soon = {"retry-after-ms": "50"}
+    simulator.service.configure(latency=0.03)
+    simulator.words({"topics/hope": ["hope"]})
+    simulator.faults(
+        {"every": 5, "fault": "429", "headers": soon},
+        {"every": 7, "fault": "529", "headers": soon},
+        {"every": 11, "fault": "reset_after"},
+        {"every": 13, "fault": "reset_before"},
+        {"every": 17, "fault": "truncated"},
+        {"every": 19, "fault": "html"},
+        {"holds": "number 3 ", "times": 1, "fault": "not_json"},
+        {"holds": "number 4 ", "fault": "refusal"},
+        {"holds": "number 5 ", "fault": "max_tokens"},
+    )
+    place = Place(tmp_path, simulator, count)
+    chance = random.Random(29)  # noqa: S311  when to kill is no secret
+    for _kill in range(kills):
+        process = place.begin()
+        wait_for(simulator, simulator.service.books.requests + chance.randint(3, 30), process)
+        time.sleep(chance.random() / 20)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    process = place.begin()
+    out, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    said = json.loads(out)
+
+    states = dict(place.ask("select state, count(*) from coding_work group by state"))
+    assert states == {"done": count - 2, "refused": 1, "failed": 1}
+    assert place.ask("select count(*), count(distinct segment_id) from coding_coding") == [
+        (count - 2, count - 2)
+    ]
+    ledger = simulator.ledger
+    known = place.ask("select request_id, cost from coding_attempt where input_tokens is not null")
+    paid = {entry["request_id"]: Decimal(entry["cost"]) for entry in ledger["entries"]}
+    booked = sum((paid[name] for name, _cost in known), Decimal(0))
+    assert len(known) == len(dict(known))
+    assert booked == pytest.approx(Decimal(str(said["cost"])), abs=Decimal("1e-9"))
+    # Who was killed may have had answers that nobody wrote down, and the service lost some.
+    lost = Decimal(str(said["maybe_billed"]["at_most"]))
+    assert booked <= Decimal(ledger["delivered"]) <= Decimal(ledger["total"]) <= booked + lost
+    gone = place.ask("select count(*) from coding_attempt where outcome = 'sent'")[0][0]
+    assert gone <= kills * 8  # 4 threads and 4 waiting
+    unsettled = [
+        e for e in ledger["entries"] if e["delivered"] and e["request_id"] not in dict(known)
+    ]
+    assert len(unsettled) <= gone
+    committed = place.ask("select committed from coding_run")[0][0]
+    assert committed == pytest.approx(float(booked + lost))
+
+    process = place.begin()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert simulator.ledger["requests"] == ledger["requests"]
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "polite kill"])
 def test_stopped_politely_it_gives_its_work_back_and_knows_every_cent(
     simulator: Running, tmp_path: Path, sent: signal.Signals
