@@ -1,5 +1,6 @@
 """All that can go wrong with a service, at once and at random: what stays true all the same."""
 
+from collections.abc import Callable
 from contextlib import closing
 from decimal import Decimal
 from typing import Any
@@ -16,10 +17,11 @@ from coding.models import Attempt, Coding, Evidence, Run, Work
 from coding.prompts import write
 from coding.runs import guide, progress, start_run
 from tests.factories import make_revision, make_segment, make_study
+from tests.simulator.answers import REPHRASED
 from tests.simulator.server import Running
 
 COUNT = 7
-ASKED, SAID = "What do you hope for?", "I hope it's number {n} of all."
+ASKED, SAID = "What do you hope for?", "I hope it's été for number {n} of all."
 SPOKEN = (len(ASKED) + 1, len(ASKED) + 1 + len(SAID.format(n=0)))
 TURNS = [[0, len(ASKED), "", "interviewer"], [*SPOKEN, "", "participant"]]
 PACE = Pace(first_wait=0.005, longest_wait=0.01, most_attempts=6, patience=60)
@@ -31,6 +33,7 @@ ANSWERS: list[
     {"fault": "429", "headers": {"retry-after": "0"}},
     {"fault": "429", "headers": {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}},
     {"fault": "500"},
+    {"fault": "503"},
     {"fault": "504"},
     {"fault": "529"},
     {"fault": "400"},
@@ -39,11 +42,20 @@ ANSWERS: list[
     {"fault": "reset_mid"},
     {"fault": "reset_after"},
     {"fault": "truncated"},
+    {"fault": "empty"},
     {"fault": "html"},
+    {"fault": "close"},
+    {"fault": "hang_up"},
     {"fault": "drip", "seconds": 0},
     {"fault": "slow", "seconds": 0.03},
     {"fault": "missing_usage"},
+    {"fault": "null_usage"},
     {"fault": "refusal", "category": "bio"},
+    {"fault": "refusal", "text": "I would rather not."},
+    {"fault": "context"},
+    {"fault": "pause_turn"},
+    {"fault": "new_stop"},
+    {"fault": "new_block"},
     {"fault": "max_tokens"},
     {"fault": "max_tokens", "needs": 5_000},
     {"fault": "wrong_label"},
@@ -52,7 +64,7 @@ ANSWERS: list[
     {"fault": "duplicate"},
     {"fault": "invented"},
     {"fault": "interviewer"},
-    {"fault": "typography"},
+    *({"fault": fault} for fault in REPHRASED),
 ]
 STOPS: list[dict[str, Any]] = [{"fault": fault} for fault in ("401", "402", "403", "spend_limit")]
 AGAIN_AND_AGAIN = st.fixed_dictionaries(
@@ -95,20 +107,26 @@ def go(run: Run, threads: int) -> dict[str, Any]:
         return work_loop(run, coder, threads=threads, pace=PACE)
 
 
+def each_fault(test: Callable[..., None]) -> Callable[..., None]:
+    """Have `test` try every fault at least once, each about another interview."""
+    for at in range(0, len(ANSWERS), COUNT):
+        faults = [
+            {"holds": f"number {n} ", "times": 2, **fault}
+            for n, fault in enumerate(ANSWERS[at : at + COUNT])
+        ]
+        test = example(faults=faults, threads=4, by_dimension=False, budget=None)(test)
+    return test
+
+
 @pytest.mark.django_db
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     faults=FAULTS,
     threads=st.integers(1, 6),
     by_dimension=st.booleans(),
     budget=st.none() | st.sampled_from([Decimal("0.0015"), Decimal("0.004")]),
 )
-@example(
-    faults=[{"nth": n, **fault} for n, fault in enumerate(ANSWERS, 1)],
-    threads=4,
-    by_dimension=False,
-    budget=None,
-)
+@each_fault
 @example(
     faults=[{"nth": 3, "fault": "drip", "seconds": 0.02}, {"nth": 9, **STOPS[3]}],
     threads=3,
@@ -155,7 +173,7 @@ def holds(run: Run, simulator: Running) -> None:
     assert all(run.work.exclude(state="done").values_list("reason", flat=True))
 
     ledger = simulator.ledger
-    told = [entry for entry in ledger["entries"] if entry["fault"] != "missing_usage"]
+    told = [entry for entry in ledger["entries"] if not entry["fault"].endswith("_usage")]
     delivered = sum((Decimal(e["cost"]) for e in told if e["delivered"]), Decimal(0))
     attempts = Attempt.objects.filter(work__run=run)
     known = attempts.filter(input_tokens__isnull=False)
@@ -170,4 +188,4 @@ def holds(run: Run, simulator: Running) -> None:
 
     # What is called found stands in the participant's words; what was made up never does.
     evidence = Evidence.objects.filter(mark__coding__run=run, found__in=["exact", "folded"])
-    assert set(evidence.values_list("start", "end")) <= {SPOKEN}
+    assert not evidence.exclude(start__gte=SPOKEN[0], end__lte=SPOKEN[1]).exists()

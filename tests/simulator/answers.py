@@ -12,14 +12,33 @@ are depends on the seed, the model and the words of the participant alone.
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 
 TURN = re.compile(r"^\[T(\d+)[^\]\n]* (interviewer|participant)\] ", re.MULTILINE)
 END = re.compile(r"\s*</?interview-\w+>.*", re.DOTALL)
 MARKER = re.compile(r"\[\[sim:\s*(.*?)\s*\]\]", re.DOTALL)
 NONE = re.compile(r"none_applies_*$")
+# How a quotation differs from what was said.
+REPHRASED: dict[str, Callable[[str], str]] = {
+    "typography": lambda said: said.replace("'", "’").replace(" ", "  ", 1),
+    "decomposed": lambda said: normalize("NFD", said),
+    "shouted": str.upper,
+    "joined": lambda said: " ... ".join(halves(said)),
+    "paraphrased": lambda said: " ".join(reversed(said.split())),
+    "no_words": lambda _said: "",
+    "endless": lambda said: said * 60,
+    "halves": lambda said: f"{said} \ud83d",
+}
+
+
+def halves(said: str) -> tuple[str, str]:
+    """Return `said` in two, without the word between."""
+    words = said.split()
+    middle = len(words) // 2
+    return " ".join(words[:middle]), " ".join(words[middle + 1 :])
 
 
 @dataclass(frozen=True)
@@ -196,10 +215,8 @@ def quotes(where: Sequence[Said], said: Sequence[Said], fault: str) -> list[dict
         if fault == "interviewer":
             asked = [other for other in said if other.role == "interviewer"]
             first = asked[0].text if asked else first
-        if fault == "typography":
-            first = first.replace("'", "’").replace(" ", "  ", 1)
-        if fault == "halves":
-            first += " \ud83d"
+        if fault in REPHRASED:
+            first = REPHRASED[fault](first)
         found.append({"turn": turn.number, "quote": first})
     return found
 

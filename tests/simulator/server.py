@@ -33,6 +33,7 @@ ERRORS = {
     "429": (429, "rate_limit_error", "This request would exceed your rate limit"),
     "spend_limit": (429, "rate_limit_error", "You have reached your spend limit"),
     "500": (500, "api_error", "Internal server error"),
+    "503": (503, "api_error", "Service unavailable"),
     "504": (504, "timeout_error", "Gateway timeout"),
     "529": (529, "overloaded_error", "Overloaded"),
 }
@@ -40,7 +41,13 @@ CHUNK = 65_536  # bytes
 PATIENCE = 60.0  # seconds in which even a busy machine closes what is open
 PROXY_PAGE = b"<html><body><h1>502 Bad gateway</h1></body></html>"
 # The request is worked on and charged; its answer does not arrive whole.
-LOST = {"reset_after", "reset_mid", "truncated"}
+LOST = {"reset_after": "reset", "reset_mid": "half", "truncated": "lost", "empty": "lost"}
+# Why an answer stops, besides refusals and a lack of room; the last is not known to anybody yet.
+STOPS = {
+    "context": "model_context_window_exceeded",
+    "pause_turn": "pause_turn",
+    "new_stop": "reason_of_next_year",
+}
 
 
 @dataclass
@@ -161,10 +168,14 @@ class Simulator:
         self.limits.settle(asked["max_tokens"], entry.usage["output_tokens"])
         sent = whole(message, {"request-id": entry.request_id, **self.limits.headers()})
         sent.entry, sent.delay = entry, delay
+        if fault in LOST:
+            sent.how = LOST[fault]
         if fault == "truncated":
             sent.body = sent.body[: len(sent.body) // 2]
-        if fault in LOST:
-            sent.how = {"reset_after": "reset", "reset_mid": "half", "truncated": "lost"}[fault]
+        if fault == "empty":
+            sent.body = b""
+        if fault in ("close", "hang_up"):
+            sent.how = fault
         if fault == "drip":
             sent.how, sent.pause = "drip", float(script.get("seconds", 0.05))
         return sent
@@ -214,6 +225,8 @@ class Simulator:
         }
         if fault == "missing_usage":
             del message["usage"]
+        if fault == "null_usage":
+            message["usage"] = None
         return message, entry
 
     def say(
@@ -222,16 +235,23 @@ class Simulator:
         """Return content and reason for stopping."""
         if fault == "refusal":
             details = {"type": "refusal", "category": script.get("category"), "explanation": None}
-            return {"text": "", "content": [], "stop_reason": "refusal", "stop_details": details}
+            said = script.get("text", "")
+            content = [{"type": "text", "text": said}] if said else []
+            return {"text": said, "content": content, "stop_reason": fault, "stop_details": details}
         form = (asked.get("output_config") or {}).get("format") or {}
         schema = form.get("schema", {})
         if self.config.ignores_schema and "An earlier answer could not be used" not in prompt:
             schema = {**schema, "properties": dict(list(schema.get("properties", {}).items())[:1])}
         text = answer(prompt, schema, self.config.words, fault, self.skill(asked, prompt))
-        stop = "end_turn"
+        stop = STOPS.get(fault, "end_turn")
+        if fault in ("context", "pause_turn"):
+            text = text[: len(text) // 2]
         if fault == "max_tokens" and asked["max_tokens"] < script.get("needs", 10**9):
             text, stop = text[: len(text) // 2], "max_tokens"
-        return {"text": text, "content": [{"type": "text", "text": text}], "stop_reason": stop}
+        content = [{"type": "text", "text": text}]
+        if fault == "new_block":
+            content.insert(0, {"type": "block_of_next_year", "text": "nothing to read"})
+        return {"text": text, "content": content, "stop_reason": stop}
 
     def skill(self, asked: Mapping[str, Any], prompt: str) -> Skill:
         """Return how well the model codes `prompt` this time."""
@@ -386,7 +406,7 @@ class Wire(asyncio.Protocol):
             transport.write(b"0\r\n\r\n")
         else:
             transport.write(start + sent.body)
-        if sent.how == "close":
+        if sent.how in ("close", "hang_up"):  # the second without a word
             transport.close()
             return
         self.go_on()
