@@ -251,3 +251,7 @@ def test_the_length_of_answers_is_learned_from_those_that_came(simulator: Runnin
     mean = sum(row.output_tokens or 0 for row in Attempt.objects.all()) / 21
     assert again.segments == 21
     assert again.output_tokens == pytest.approx(21 * mean, rel=0.01)
+    before = Decimal(simulator.ledger["total"])
+    assert go(start_run(study, "claude"))["segments"]["done"] == 42
+    charged = Decimal(simulator.ledger["total"]) - before
+    assert float(again.usd) == pytest.approx(float(charged), rel=0.05)

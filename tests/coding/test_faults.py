@@ -181,7 +181,9 @@ def holds(run: Run, simulator: Running) -> None:
     assert known.count() == known.values("request_id").distinct().count()
     assert not attempts.filter(outcome="sent").exists()
     assert ledger["requests"] <= attempts.count()
-    lost = Decimal(str(progress(run)["maybe_billed"]["at_most"]))
+    maybe = progress(run)["maybe_billed"]
+    assert ledger["billed"] - known.count() <= maybe["requests"]
+    lost = Decimal(str(maybe["at_most"]))
     assert delivered <= Decimal(ledger["total"]) <= delivered + lost
     run.refresh_from_db()
     assert run.committed == delivered + lost
