@@ -10,10 +10,11 @@ from django.db.models import Sum
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from coding.batches import Terms, batch_loop
 from coding.coders.claude import ClaudeCoder
 from coding.leases import Pace
 from coding.loop import BUDGET_SPENT, work_loop
-from coding.models import Attempt, Coding, Evidence, Run, Work
+from coding.models import Attempt, Batch, Coding, Evidence, Run, Work
 from coding.prompts import write
 from coding.runs import guide, progress, start_run
 from tests.factories import make_revision, make_segment, make_study
@@ -21,6 +22,7 @@ from tests.simulator.answers import REPHRASED
 from tests.simulator.server import Running
 
 COUNT = 7
+CENT = Decimal("0.00000002")  # the ledger's columns end at ten places; half a price may have more
 ASKED, SAID = "What do you hope for?", "I hope it's été for number {n} of all."
 SPOKEN = (len(ASKED) + 1, len(ASKED) + 1 + len(SAID.format(n=0)))
 TURNS = [[0, len(ASKED), "", "interviewer"], [*SPOKEN, "", "participant"]]
@@ -161,6 +163,82 @@ def test_whatever_goes_wrong_nothing_is_lost_nothing_is_done_or_booked_twice(
     assert simulator.ledger["requests"] == sent
 
 
+ON_BATCHES = {
+    "create": ["429", "500", "529", "413", "html", "reset_before", "orphan"],
+    "list": ["500", "html", "reset_before"],
+    "retrieve": ["500", "html", "reset_before"],
+    "results": ["500", "html", "cut_mid", "cut_line", "duplicate", "unknown", "missing"],
+    "end": ["all_expired"],
+}
+IN_BATCHES = ["errored", "expired", "invalid", "refusal", "max_tokens", "not_json", "wrong_label"]
+BATCH_FAULTS = st.lists(
+    st.sampled_from([(on, fault) for on, faults in ON_BATCHES.items() for fault in faults]).flatmap(
+        lambda what: st.fixed_dictionaries(
+            {"on": st.just(what[0]), "fault": st.just(what[1]), "times": st.integers(1, 2)}
+        )
+    ),
+    max_size=4,
+)
+ITEM_FAULTS = st.lists(
+    st.builds(lambda when, fault: {**when, "fault": fault}, ABOUT_ONE, st.sampled_from(IN_BATCHES)),
+    max_size=4,
+)
+
+
+def go_in_batches(run: Run, given: Terms) -> dict[str, Any]:
+    with closing(ClaudeCoder(write(guide(run.revision)), run.model)) as coder:
+        return batch_loop(run, coder, given=given, pace=PACE)
+
+
+@pytest.mark.django_db
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    on_batches=BATCH_FAULTS,
+    in_batches=ITEM_FAULTS,
+    most=st.integers(1, COUNT),
+    by_dimension=st.booleans(),
+)
+@example(
+    on_batches=[{"on": "create", "fault": "orphan", "times": 2}],
+    in_batches=[],
+    most=3,
+    by_dimension=True,
+)
+@example(
+    on_batches=[{"on": "results", "fault": "missing", "times": 2}],
+    in_batches=[],
+    most=7,
+    by_dimension=False,
+)
+def test_whatever_goes_wrong_with_batches_nothing_is_lost_nothing_is_done_or_booked_twice(
+    simulator: Running,
+    on_batches: list[dict[str, Any]],
+    in_batches: list[dict[str, Any]],
+    most: int,
+    by_dimension: bool,
+) -> None:
+    simulator.service.reset()
+    simulator.words({"topics/hope": ["hope"], "stance/yes": ["all"]})
+    Batch.objects.all().delete()  # the service begins anew with its names
+    simulator.faults(*(dict(fault) for fault in in_batches))
+    simulator.batch_faults(*(dict(fault) for fault in on_batches))
+    run = start(by_dimension, simulator, None)
+    given = Terms(most_requests=most, first=2, poll=0.005, longest_poll=0.01, grace=0.0)
+    stands = go_in_batches(run, given)
+    if stands["stopped"]:
+        assert not stands["finished"]
+        simulator.faults()
+        simulator.batch_faults()
+        stands = go_in_batches(start_run(run.study, "claude"), given)
+    assert stands["finished"], stands
+    assert stands["batches"]["open"] == 0
+    holds(run, simulator)
+
+    sent = simulator.ledger["requests"]
+    assert go_in_batches(start_run(run.study, "claude"), given)["finished"]
+    assert simulator.ledger["requests"] == sent
+
+
 def holds(run: Run, simulator: Running) -> None:
     """Check what is true of every run that ended, whatever went wrong on the way."""
     states = list(Work.objects.filter(run=run).values_list("segment", "state"))
@@ -177,16 +255,17 @@ def holds(run: Run, simulator: Running) -> None:
     delivered = sum((Decimal(e["cost"]) for e in told if e["delivered"]), Decimal(0))
     attempts = Attempt.objects.filter(work__run=run)
     known = attempts.filter(input_tokens__isnull=False)
-    assert (known.aggregate(usd=Sum("cost"))["usd"] or Decimal(0)) == delivered
+    booked = known.aggregate(usd=Sum("cost"))["usd"] or Decimal(0)
+    assert booked == pytest.approx(delivered, abs=CENT)
     assert known.count() == known.values("request_id").distinct().count()
     assert not attempts.filter(outcome="sent").exists()
     assert ledger["requests"] <= attempts.count()
     maybe = progress(run)["maybe_billed"]
     assert ledger["billed"] - known.count() <= maybe["requests"]
     lost = Decimal(str(maybe["at_most"]))
-    assert delivered <= Decimal(ledger["total"]) <= delivered + lost
+    assert delivered <= Decimal(ledger["total"]) <= delivered + lost + CENT
     run.refresh_from_db()
-    assert run.committed == delivered + lost
+    assert run.committed == pytest.approx(booked + lost, abs=CENT)
 
     # What is called found stands in the participant's words; what was made up never does.
     evidence = Evidence.objects.filter(mark__coding__run=run, found__in=["exact", "folded"])
