@@ -64,30 +64,10 @@ def start_run(
         raise Problem(
             _("“%(study)s” has no interviews to code: import some first."), study=study.slug
         )
-    parameters: dict[str, Any]
     if coder == CoderKind.CLAUDE:
-        from coding.coders.claude import MODEL, client
-
-        if base_url and urlsplit(base_url).scheme not in ("http", "https"):
-            raise Problem(
-                _("“%(url)s” is no address: it begins with http:// or https://."), url=base_url
-            )
-        service = chosen(service) if service else ""
-        model = model_for(service or chosen(), model, MODEL)
-        digest = write(guide(revision)).digest
-        parameters = {
-            "prices": str(price(model, service=service or chosen()).date),
-            "base_url": base_url,
-            "service": service or chosen(),
-        }
+        model, digest, parameters = _claude(revision, model, base_url, service)
     elif coder == CoderKind.EMBEDDED:
-        from coding.coders import embedded
-
-        examples = reviewed(revision, MOST_EXAMPLES)
-        examples = examples[: embedded.learns_from(len(examples))]
-        model = embedded.model_id()
-        digest = embedded.digest(guide(revision), examples)
-        parameters = {"learned_from": len(examples)}
+        model, digest, parameters = _embedded(revision)
     else:
         raise Problem(
             _("There is no coder called “%(coder)s”: it is claude or embedded."), coder=coder
@@ -95,6 +75,8 @@ def start_run(
     same = {"study": study, "revision": revision, "coder": coder, "model": model}
     known = Run.objects.filter(**same, prompt_digest=digest, replicate=0)
     if coder == CoderKind.CLAUDE and not known.exists():
+        from coding.coders.claude import client
+
         # Without a key there is nothing to begin, and no empty run is left behind.
         client(base_url or None, platform=parameters["service"]).close()
     with transaction.atomic():
@@ -119,7 +101,7 @@ def start_run(
         if base_url:
             run.parameters["base_url"] = base_url
         if service and coder == CoderKind.CLAUDE:
-            run.parameters["service"] = service
+            run.parameters["service"] = parameters["service"]
         run.save(update_fields=["finished_at", "stopped_because", "budget", "parameters"])
         if created or stopped:
             action = Action.RUN_STARTED if created else Action.RUN_RESUMED
@@ -127,6 +109,33 @@ def start_run(
             after = {"revision": str(revision), "model": model, "budget": limit}
             record(study, None, action, run.name, {"stopped": stopped} if stopped else None, after)
     return run
+
+
+def _claude(
+    revision: Revision, model: str, base_url: str, service: str
+) -> tuple[str, str, dict[str, Any]]:
+    """Return which model of Claude is asked, the digest of its prompt, and what its run keeps."""
+    from coding.coders.claude import MODEL
+
+    if base_url and urlsplit(base_url).scheme not in ("http", "https"):
+        raise Problem(
+            _("“%(url)s” is no address: it begins with http:// or https://."), url=base_url
+        )
+    service = chosen(service)
+    model = model_for(service, model, MODEL)
+    prices = str(price(model, service=service).date)
+    parameters = {"prices": prices, "base_url": base_url, "service": service}
+    return model, write(guide(revision)).digest, parameters
+
+
+def _embedded(revision: Revision) -> tuple[str, str, dict[str, Any]]:
+    """Return the embedded coder's model, the digest of what it knows, and what its run keeps."""
+    from coding.coders import embedded
+
+    examples = reviewed(revision, MOST_EXAMPLES)
+    examples = examples[: embedded.learns_from(len(examples))]
+    digest = embedded.digest(guide(revision), examples)
+    return embedded.model_id(), digest, {"learned_from": len(examples)}
 
 
 def amount(given: str) -> Decimal:

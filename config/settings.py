@@ -1,7 +1,7 @@
 """Settings: one file for every place; what differs comes from the environment.
 
-DATABASE_URL, CONCORD_SECRET_KEY, CONCORD_HOSTS, CONCORD_DEBUG, CONCORD_BROKER, CONCORD_QUEUE,
-CONCORD_SWEEP, CONCORD_DATA, CONCORD_EMAIL, CONCORD_EMAIL_FROM.
+DATABASE_URL, CONCORD_SECRET_KEY, CONCORD_HOSTS, CONCORD_ORIGINS, CONCORD_TLS, CONCORD_DEBUG,
+CONCORD_BROKER, CONCORD_QUEUE, CONCORD_SWEEP, CONCORD_DATA, CONCORD_EMAIL, CONCORD_EMAIL_FROM.
 """
 
 import os
@@ -196,11 +196,11 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2_000_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5_000_000
 
 REST_FRAMEWORK = {
+    "EXCEPTION_HANDLER": "config.api.refused",
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "EXCEPTION_HANDLER": "config.api.refused",
 }
 SPECTACULAR_SETTINGS = {"TITLE": "Concord", "VERSION": "0.1.0", "SERVE_INCLUDE_SCHEMA": False}
 

@@ -45,13 +45,17 @@ class Judged:
     """The dimensions of which a row says that none applies, and that row."""
 
 
+NO_VALUE = _("“%(dimension)s” is a scale and the row has no value.")
+NOT_A_SCALE = _("“%(dimension)s” is no scale and takes a code, not a value.")
+
+
 class Mistake(Exception):
     """A row that can't be taken, and why."""
 
-    def __init__(self, row: Row, problem: Problem) -> None:
-        super().__init__(row.line, problem)
+    def __init__(self, row: Row, text: str, **values: object) -> None:
         self.row = row
-        self.problem = problem
+        self.problem = Problem(text, **values)
+        super().__init__(row.line, self.problem)
 
 
 class Book:
@@ -77,11 +81,9 @@ class Book:
         if found is None:
             raise Mistake(
                 row,
-                Problem(
-                    _("The codebook has no dimension “%(dimension)s”; it has: %(known)s."),
-                    dimension=row.dimension,
-                    known=", ".join(self.order),
-                ),
+                _("The codebook has no dimension “%(dimension)s”; it has: %(known)s."),
+                dimension=row.dimension,
+                known=", ".join(self.order),
             )
         return found
 
@@ -93,11 +95,9 @@ class Book:
         if found is None:
             raise Mistake(
                 row,
-                Problem(
-                    _("“%(dimension)s” has no code “%(code)s” in the codebook."),
-                    dimension=dimension.key,
-                    code=row.code,
-                ),
+                _("“%(dimension)s” has no code “%(code)s” in the codebook."),
+                dimension=dimension.key,
+                code=row.code,
             )
         return found
 
@@ -127,13 +127,13 @@ def read_row(
         judged.decided.add(dimension.key)
     if dimension.kind == Kind.SCALE and not row.value:
         if row.code and row.applies is None:
-            raise Mistake(row, _no_value(dimension))
+            raise Mistake(row, NO_VALUE, dimension=dimension.key)
         judged.decided.add(dimension.key)
         judged.none[dimension.key] = row
         return
     if not row.code and dimension.kind != Kind.SCALE:
         if row.value:
-            raise Mistake(row, _not_a_scale(dimension))
+            raise Mistake(row, NOT_A_SCALE, dimension=dimension.key)
         judged.none[dimension.key] = row
         return
     code = book.code(row, dimension)
@@ -142,11 +142,9 @@ def read_row(
     if (before.answer, before.value) != (verdict.answer, verdict.value):
         raise Mistake(
             row,
-            Problem(
-                _("“%(coder)s” coded “%(code)s” twice here, and differently."),
-                coder=judged.group.coder,
-                code=code.key,
-            ),
+            _("“%(coder)s” coded “%(code)s” twice here, and differently."),
+            coder=judged.group.coder,
+            code=code.key,
         )
     if dimension.kind == Kind.ONE and verdict.answer == Answer.YES:
         others = [
@@ -159,12 +157,10 @@ def read_row(
         if others:
             raise Mistake(
                 row,
-                Problem(
-                    _("“%(dimension)s” takes one code, and here are “%(first)s” and “%(second)s”."),
-                    dimension=dimension.key,
-                    first=others[0],
-                    second=code.key,
-                ),
+                _("“%(dimension)s” takes one code, and here are “%(first)s” and “%(second)s”."),
+                dimension=dimension.key,
+                first=others[0],
+                second=code.key,
             )
     if row.quote or row.start or row.end:
         assert text is not None  # noqa: S101  every interview with quotations was read
@@ -176,52 +172,34 @@ def _answer(row: Row) -> str:
         return Answer.YES
     if row.applies == "0":
         return Answer.NO
-    raise Mistake(
-        row, Problem(_("“applies” is 1, 0 or empty, not “%(given)s”."), given=row.applies)
-    )
+    raise Mistake(row, _("“applies” is 1, 0 or empty, not “%(given)s”."), given=row.applies)
 
 
 def _value(row: Row, dimension: Dimension) -> float | None:
     if dimension.kind != Kind.SCALE:
         if row.value:
-            raise Mistake(row, _not_a_scale(dimension))
+            raise Mistake(row, NOT_A_SCALE, dimension=dimension.key)
         return None
     try:
         value = float(row.value)
     except ValueError as error:
         raise Mistake(
             row,
-            Problem(
-                _("“%(given)s” is no number, as “%(dimension)s” needs one."),
-                given=row.value,
-                dimension=dimension.key,
-            ),
+            _("“%(given)s” is no number, as “%(dimension)s” needs one."),
+            given=row.value,
+            dimension=dimension.key,
         ) from error
     low, high = dimension.minimum or 0.0, dimension.maximum or 0.0
     if not (math.isfinite(value) and low <= value <= high):
         raise Mistake(
             row,
-            Problem(
-                _("%(given)s is not on “%(dimension)s”, which goes from %(low)g to %(high)g."),
-                given=row.value,
-                dimension=dimension.key,
-                low=low,
-                high=high,
-            ),
+            _("%(given)s is not on “%(dimension)s”, which goes from %(low)g to %(high)g."),
+            given=row.value,
+            dimension=dimension.key,
+            low=low,
+            high=high,
         )
     return value
-
-
-def _no_value(dimension: Dimension) -> Problem:
-    return Problem(
-        _("“%(dimension)s” is a scale and the row has no value."), dimension=dimension.key
-    )
-
-
-def _not_a_scale(dimension: Dimension) -> Problem:
-    return Problem(
-        _("“%(dimension)s” is no scale and takes a code, not a value."), dimension=dimension.key
-    )
 
 
 def none_and_some(dimension: str) -> Problem:
@@ -250,15 +228,13 @@ def _passages(row: Row, text: Text, segment: tuple[int, int]) -> Iterator[Passag
         if not places:
             raise Mistake(
                 row,
-                Problem(
-                    _(
-                        "From %(start)d to %(end)d the text reads “%(there)s”, and the quotation "
-                        "of the row stands nowhere else."
-                    ),
-                    start=start,
-                    end=end,
-                    there=there[:80],
+                _(
+                    "From %(start)d to %(end)d the text reads “%(there)s”, and the quotation "
+                    "of the row stands nowhere else."
                 ),
+                start=start,
+                end=end,
+                there=there[:80],
             )
         nearest = min(places, key=lambda place: abs((place.start or 0) - start))
         quote = "" if nearest.found == "exact" else row.quote
@@ -275,25 +251,18 @@ def _offsets(row: Row, text: Text, segment: tuple[int, int]) -> tuple[int, int]:
     except ValueError as error:
         raise Mistake(
             row,
-            Problem(
-                _("Start and end are whole numbers of characters, not “%(start)s” and “%(end)s”."),
-                start=row.start,
-                end=row.end,
-            ),
+            _("Start and end are whole numbers of characters, not “%(start)s” and “%(end)s”."),
+            start=row.start,
+            end=row.end,
         ) from error
     if not segment[0] <= start < end <= segment[1]:
         raise Mistake(
             row,
-            Problem(
-                _(
-                    "%(start)d to %(end)d lies outside the text, which goes from %(first)d to "
-                    "%(last)d."
-                ),
-                start=start,
-                end=end,
-                first=segment[0],
-                last=segment[1],
-            ),
+            _("%(start)d to %(end)d lies outside the text, which goes from %(first)d to %(last)d."),
+            start=start,
+            end=end,
+            first=segment[0],
+            last=segment[1],
         )
     return start, end
 

@@ -13,7 +13,7 @@ from reviews.changes import both_sides, difference_of
 from reviews.matching import Pair, merged_shares
 from reviews.models import Sample
 from reviews.prevalence import PrevalenceRow, Strata, design_strata, prevalence_rows
-from reviews.stats.arrays import Ints
+from reviews.stats.arrays import Floats, Ints
 from reviews.stats.rivals import Rivals, Score, closer, contributions, correlation, rivals
 from reviews.stats.testing import benjamini_hochberg, holm
 from reviews.tables import (
@@ -58,6 +58,19 @@ class JudgedRow:
     status: str
 
 
+@dataclass(frozen=True)
+class Judges:
+    """People as judges of two machines: the stratum and cluster of every unit at hand, which of
+    them were drawn and how likely that was, and what people say of those.
+    """
+
+    stratum: Ints
+    clusters: Ints | None
+    drawn: Ints
+    inclusion: Floats
+    reference: Reference
+
+
 def judged_rows(
     table: Table,
     before: Run,
@@ -73,10 +86,7 @@ def judged_rows(
     probability sample only the segments that people coded count, as if there were no others, and
     no share is corrected.
     """
-    coded = [pair for pair in pairs if not pair.scale]
     drawn, reference = table.drawn, table.reference
-    first, second = both_sides(pairs, earlier, table.machine)
-    clusters = table.units.clusters
     # What either run learned from tells nothing about which of the two is better.
     known = np.union1d(table.development, load_development(before, table.units))
     stratum, at_hand = np.zeros(len(table.units), np.int64), np.arange(len(table.units))
@@ -91,35 +101,19 @@ def judged_rows(
         drawn = coded_by_hand(people)
         reference = load_reference(drawn, people, table.guide)
         at_hand = drawn.unit
-    y = [merged_shares(reference.labels, pair.second) for pair in coded]
-    answers = np.stack(y, axis=1) if y else np.zeros((len(drawn.unit), 0))
-    found: list[Rivals] = []
-    for place, pair in enumerate(coded):
-        name = f"rivals/{pair.question.key}/{pair.code}"
-        found += rivals(
-            first[at_hand, place, None],
-            second[at_hand, place, None],
-            stratum[at_hand],
-            np.searchsorted(at_hand, drawn.unit),
-            drawn.inclusion,
-            answers[:, place, None],
-            np.random.default_rng([seed, zlib.crc32(name.encode())]),
-            clusters=None if clusters is None else clusters[at_hand],
-            replicates=replicates,
-        )
+    clusters = table.units.clusters
+    judges = Judges(
+        stratum[at_hand],
+        None if clusters is None else clusters[at_hand],
+        np.searchsorted(at_hand, drawn.unit),
+        drawn.inclusion,
+        reference,
+    )
+    one, other = earlier.at(at_hand), table.machine.at(at_hand)
+    coded = [pair for pair in pairs if not pair.scale]
     scales = [pair for pair in pairs if pair.scale]
-    for pair in scales:
-        found.append(
-            closer(
-                earlier.values[at_hand, pair.first[0]],
-                table.machine.values[at_hand, pair.second[0]],
-                np.searchsorted(at_hand, drawn.unit),
-                drawn.inclusion,
-                reference.values[:, pair.second[0]],
-                span=(float(pair.question.minimum or 0), float(pair.question.maximum or 0)),
-                clusters=None if clusters is None else clusters[at_hand],
-            )
-        )
+    found = _on_codes(coded, one, other, judges, seed, replicates)
+    found += _on_scales(scales, one, other, judges)
     p = np.array([row.mid if row.reviewed else np.nan for row in found])
     adjusted_p = holm(p), benjamini_hochberg(p)
     rows = []
@@ -146,6 +140,49 @@ def judged_rows(
             )
         )
     return rows if any(row.reviewed for row in rows) else []
+
+
+def _on_codes(
+    coded: Sequence[Pair],
+    one: Decisions,
+    other: Decisions,
+    judges: Judges,
+    seed: int,
+    replicates: int,
+) -> list[Rivals]:
+    first, second = both_sides(coded, one, other)
+    found: list[Rivals] = []
+    for place, pair in enumerate(coded):
+        name = f"rivals/{pair.question.key}/{pair.code}"
+        found += rivals(
+            first[:, place, None],
+            second[:, place, None],
+            judges.stratum,
+            judges.drawn,
+            judges.inclusion,
+            merged_shares(judges.reference.labels, pair.second)[:, None],
+            np.random.default_rng([seed, zlib.crc32(name.encode())]),
+            clusters=judges.clusters,
+            replicates=replicates,
+        )
+    return found
+
+
+def _on_scales(
+    scales: Sequence[Pair], one: Decisions, other: Decisions, judges: Judges
+) -> list[Rivals]:
+    return [
+        closer(
+            one.values[:, pair.first[0]],
+            other.values[:, pair.second[0]],
+            judges.drawn,
+            judges.inclusion,
+            judges.reference.values[:, pair.second[0]],
+            span=(float(pair.question.minimum or 0), float(pair.question.maximum or 0)),
+            clusters=judges.clusters,
+        )
+        for pair in scales
+    ]
 
 
 def _corrected(

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -38,13 +37,6 @@ from studies.models import Membership, Transcript
 from tests.factories import make_person, make_revision, make_segment, make_study
 
 NONE = Answers((Said("topics", "hope", "no"), Said("topics", "worry", "no")), frozenset({"topics"}))
-
-
-@pytest.fixture(autouse=True)
-def nothing_remembered() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
 
 
 def make_pool(count: int = 4, languages: tuple[str, ...] = ("en",), **asked: Any) -> Sample:

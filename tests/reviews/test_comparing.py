@@ -35,11 +35,6 @@ REPLICATES = 200
 DRIFT = 12
 
 
-@pytest.fixture(autouse=True)
-def _forget() -> None:
-    cache.clear()
-
-
 def two_runs(
     count: int = 300, languages: Sequence[str] = ("de", "en"), **revision: Any
 ) -> tuple[Study, list[Run], list[Segment]]:

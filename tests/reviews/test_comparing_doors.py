@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
@@ -20,11 +19,6 @@ from tests.reviews.test_reports import many_codings
 pytestmark = pytest.mark.django_db
 PAGES = ["compare", "drift", "stability"]
 DOORS = [*PAGES, "api_compare", "api_drift", "api_stability"]
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> None:
-    cache.clear()
 
 
 @pytest.fixture

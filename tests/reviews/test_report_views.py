@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
@@ -17,11 +16,6 @@ from tests.reviews.test_reports import many_codings, many_segments
 
 pytestmark = pytest.mark.django_db
 PAGES = ["agreement", "prevalence", "report_html"]
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> None:
-    cache.clear()
 
 
 @pytest.fixture

@@ -31,11 +31,6 @@ pytestmark = pytest.mark.django_db
 REPLICATES = 200
 
 
-@pytest.fixture(autouse=True)
-def _forget() -> None:
-    cache.clear()
-
-
 def many_segments(study: Study, count: int, languages: Sequence[str] = ("en",)) -> list[Segment]:
     """Return `count` segments of one interview each, the languages in turn."""
     people = Participant.objects.bulk_create(

@@ -2,14 +2,12 @@
 
 import json
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -47,13 +45,6 @@ ANSWERS: dict[str, Any] = {
     "confidence": 2,
 }
 OTHERWISE: dict[str, Any] = {**ANSWERS, "note": "on second thoughts"}
-
-
-@pytest.fixture(autouse=True)
-def nothing_remembered() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
 
 
 def make_coded(count: int = 2, **fields: Any) -> Study:

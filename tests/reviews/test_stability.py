@@ -21,11 +21,6 @@ pytestmark = pytest.mark.django_db
 REPLICATES = 300
 
 
-@pytest.fixture(autouse=True)
-def _forget() -> None:
-    cache.clear()
-
-
 def repeated(times: int, count: int = 120, drawn: int = 90) -> tuple[Study, Run, list[Segment]]:
     """Return a study whose run was coded `times` times on `drawn` segments; hope wavers."""
     study = make_study("waver")

@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
@@ -105,36 +106,20 @@ class Command(BaseCommand):
     def work(self, **options: Any) -> dict[str, Any]:
         study = study_named(options["study"])
         limit = None if options["budget"] is None else amount(options["budget"])
-        if options["threads"] < 0 or options["threads"] > 256:
-            raise Problem(mark("The threads are a number from 1 to 256."))
-        batch, stop = options["batch"], options["cancel"]
-        if batch and options["coder"] != CoderKind.CLAUDE:
-            raise Problem(mark("Only Claude codes in batches: add --coder claude."))
-        if stop and not batch:
-            raise Problem(mark("--cancel stops batches: give it with --batch."))
-        if batch and options["queue"]:
-            raise Problem(mark("Batches need no workers: leave out --queue."))
+        check(options)
         times = options["replicates"]
-        if times is None and (options["share"] is not None or options["seed"] is not None):
-            raise Problem(mark("--share and --seed say what to code again: add --replicates K."))
-        if batch:
-            needs_batches(chosen(options["service"]))
-        told = Console(stderr=True, highlight=False)
         where = {"base_url": options["base_url"], "service": options["service"]}
         if options["estimate"]:
             again = self.to_repeat(study, options) if times is not None else []
             planned = estimate(study, options["model"], **where, again=again)
-            return {"study": study.slug, "estimate": {**planned.as_json(), "batch": batch}}
+            return {
+                "study": study.slug,
+                "estimate": {**planned.as_json(), "batch": options["batch"]},
+            }
         if options["queue"] and not settings.CELERY_BROKER_URL:
             raise Problem(mark("There are no workers: set CONCORD_BROKER, or leave out --queue."))
         result: dict[str, Any] = {}
-        run = start_run(
-            study,
-            options["coder"],
-            model=options["model"],
-            budget=limit,
-            **where,
-        )
+        run = start_run(study, options["coder"], model=options["model"], budget=limit, **where)
         runs = [run]
         if times is not None:
             runs += start_replicates(run, times, share=options["share"], seed=options["seed"])
@@ -148,31 +133,38 @@ class Command(BaseCommand):
                         segment for each in left if each.replicate for segment in open_work(each)
                     ]
                     planned = estimate(study, run.model, **where, again=again)
-                    result["estimate"] = {**planned.as_json(), "batch": batch}
-                    if not stop:
+                    result["estimate"] = {**planned.as_json(), "batch": options["batch"]}
+                    if not options["cancel"]:
                         keep(run, planned)
-                        for sentence in estimate_sentences(result["estimate"], batch=batch):
-                            told.print(sentence, markup=False)
-                    if not (options["yes"] or stop) and sys.stdin.isatty() and not agreed(told):
-                        raise Problem(mark("Nothing was sent."))
+                        self.ask_first(result["estimate"], options)
                 # One after the other: what the run itself needs is coded before anything again.
                 for each in left:
                     self.bring_on(each, coder, options)
                     each.refresh_from_db()
                     if each.stopped_because:
                         break
-        stands = progress(run)
-        repeats = [progress(each) for each in runs[1:]]
-        stands["stopped"] = next(
-            (one["stopped"] for one in (stands, *repeats) if one["stopped"]), ""
-        )
+        return {**result, **self.standing(runs)}
+
+    def ask_first(self, planned: dict[str, Any], options: dict[str, Any]) -> None:
+        """Say what it will cost, and ask whoever sits there before anything is sent."""
+        told = Console(stderr=True, highlight=False)
+        for sentence in estimate_sentences(planned, batch=options["batch"]):
+            told.print(sentence, markup=False)
+        if not options["yes"] and sys.stdin.isatty() and not agreed(told):
+            raise Problem(mark("Nothing was sent."))
+
+    def standing(self, runs: Sequence[Run]) -> dict[str, Any]:
+        """Return how the run and its replicates stand; one that had to stop is a Problem."""
+        run, *replicates = runs
+        stands, repeats = progress(run), [progress(each) for each in replicates]
+        stopped = (one["stopped"] for one in (stands, *repeats) if one["stopped"])
+        stands["stopped"] = next(stopped, "")
         if stands["stopped"] and stands["stopped"] != BUDGET_SPENT:
             raise Problem(
                 mark("The run stopped: %(why)s The same command goes on where it was."),
                 why=reason(stands["stopped"]),
             )
         return {
-            **result,
             **stands,
             **findings(run),
             "costs": costs(run),
@@ -236,35 +228,7 @@ class Command(BaseCommand):
             for sentence in estimate_sentences(made, batch=made["batch"]):
                 console.print(sentence, markup=False, highlight=False)
             return
-        table = Table(show_header=False)
-        segments = result["segments"]
-        table.add_row(gettext("run"), result["name"])
-        for state in State:
-            if segments[state.value]:
-                table.add_row(str(state.label), str(segments[state.value]))
-        for kind in ("refused", "failed"):
-            for why, languages in result[kind].items():
-                where = ", ".join(f"{language} {n}" for language, n in languages.items())
-                table.add_row("", f"{reason(why)}: {where}")
-        evidence = result["evidence"]
-        table.add_row(
-            gettext("evidence"),
-            ", ".join(f"{how} {n}" for how, n in evidence.items() if how != "by_language" and n),
-        )
-        if unsupported := result["doubts"]["marks"]["unsupported"]:
-            table.add_row(gettext("marks without support"), str(unsupported))
-        if spoken := result["doubts"]["addressed"]["segments"]:
-            table.add_row(gettext("may speak to the machine"), str(spoken))
-        if result["requests"]:
-            table.add_row(gettext("requests"), str(result["requests"]))
-            table.add_row(gettext("cost"), f"{money(result['cost'])} USD")
-            took = result["costs"]
-            table.add_row(gettext("for 1,000 interviews"), f"{money(took['usd_per_1000'])} USD")
-            table.add_row(gettext("input read from the cache"), share(took["hit_rate"]))
-        if lost := result["maybe_billed"]["requests"]:
-            most = result["maybe_billed"]["at_most"]
-            table.add_row(gettext("maybe billed"), f"{lost} ({money(most)} USD)")
-        console.print(table)
+        console.print(facts(result))
         for again in result["replicates"]:
             console.print(
                 ngettext(
@@ -292,6 +256,56 @@ class Command(BaseCommand):
                 % {"why": reason(result["stopped"])},
                 markup=False,
             )
+
+
+def check(options: dict[str, Any]) -> None:
+    """Refuse what does not go together, before anything is begun."""
+    if not 0 <= options["threads"] <= 256:
+        raise Problem(mark("The threads are a number from 1 to 256."))
+    if options["batch"] and options["coder"] != CoderKind.CLAUDE:
+        raise Problem(mark("Only Claude codes in batches: add --coder claude."))
+    if options["cancel"] and not options["batch"]:
+        raise Problem(mark("--cancel stops batches: give it with --batch."))
+    if options["batch"] and options["queue"]:
+        raise Problem(mark("Batches need no workers: leave out --queue."))
+    what_again = options["share"] is not None or options["seed"] is not None
+    if options["replicates"] is None and what_again:
+        raise Problem(mark("--share and --seed say what to code again: add --replicates K."))
+    if options["batch"]:
+        needs_batches(chosen(options["service"]))
+
+
+def facts(result: dict[str, Any]) -> Table:
+    """Return how the run stands as a table."""
+    table = Table(show_header=False)
+    segments = result["segments"]
+    table.add_row(gettext("run"), result["name"])
+    for state in State:
+        if segments[state.value]:
+            table.add_row(str(state.label), str(segments[state.value]))
+    for kind in ("refused", "failed"):
+        for why, languages in result[kind].items():
+            where = ", ".join(f"{language} {n}" for language, n in languages.items())
+            table.add_row("", f"{reason(why)}: {where}")
+    evidence = result["evidence"]
+    table.add_row(
+        gettext("evidence"),
+        ", ".join(f"{how} {n}" for how, n in evidence.items() if how != "by_language" and n),
+    )
+    if unsupported := result["doubts"]["marks"]["unsupported"]:
+        table.add_row(gettext("marks without support"), str(unsupported))
+    if spoken := result["doubts"]["addressed"]["segments"]:
+        table.add_row(gettext("may speak to the machine"), str(spoken))
+    if result["requests"]:
+        table.add_row(gettext("requests"), str(result["requests"]))
+        table.add_row(gettext("cost"), f"{money(result['cost'])} USD")
+        took = result["costs"]
+        table.add_row(gettext("for 1,000 interviews"), f"{money(took['usd_per_1000'])} USD")
+        table.add_row(gettext("input read from the cache"), share(took["hit_rate"]))
+    if lost := result["maybe_billed"]["requests"]:
+        most = result["maybe_billed"]["at_most"]
+        table.add_row(gettext("maybe billed"), f"{lost} ({money(most)} USD)")
+    return table
 
 
 def open_work(run: Run) -> list[int]:
