@@ -6,30 +6,15 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from codebooks.models import Code, Codebook, Dimension, Revision, Wording
-
-
-class ShownOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
-    """Rows that the digest of a revision vouches for: nobody changes them one by one."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+from config.admin import NeverAdded, ShownOnly
 
 
 @admin.register(Codebook)
-class CodebookAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class CodebookAdmin(NeverAdded):
     list_display = ("name", "study", "language")
     list_filter = ("study",)
     search_fields = ("name",)
     readonly_fields = ("study", "language", "derived_from")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

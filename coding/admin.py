@@ -1,22 +1,15 @@
+"""The database's own view of runs and what they cost; it is shown, and written by the steps."""
+
 from django.contrib import admin
-from django.http import HttpRequest
 
 from coding.models import Attempt, Batch, Coding, Run, Work
+from config.admin import ShownOnly
 
 
-class Ledger(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's admin is not generic at run time
-    """Rows that are shown, and never written by hand."""
+class Ledger(ShownOnly):
+    """Rows that there are very many of."""
 
     show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
 
 
 @admin.register(Run)

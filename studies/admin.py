@@ -1,12 +1,11 @@
 """The database's own view of studies and interviews; texts are shown, never changed."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from .models import Membership, Participant, Study, Transcript
+from config.admin import NeverAdded
+from studies.models import Membership, Participant, Study, Transcript
 
 
 class Memberships(admin.TabularInline):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -31,7 +30,7 @@ class ParticipantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subsc
 
 
 @admin.register(Transcript)
-class TranscriptAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class TranscriptAdmin(NeverAdded):
     list_display = ("external_id", "study", "language", "language_source", "length")
     list_filter = ("study", "language_source", "language")
     search_fields = ("external_id",)
@@ -45,6 +44,3 @@ class TranscriptAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscr
         rows: QuerySet[Transcript] = super().get_queryset(request)
         on_a_list = not (request.resolver_match and "object_id" in request.resolver_match.kwargs)
         return rows.defer("text", "turns") if on_a_list else rows
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
