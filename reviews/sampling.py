@@ -35,6 +35,7 @@ UNSURE = 0.6  # the machine is unsure of a segment if one of its marks is less c
 ERROR_UNCODED, ERROR_UNSTATED = 0.5, 0.1
 LEAST_ERROR, MOST_ERROR = 0.02, 0.5
 LARGEST_SEED = 2**63 - 1
+MOST_CODERS = 100  # of one item: more is a slip of the finger
 KEY_LENGTH = 200
 BATCH = 2000
 # Who is asked about an item, or was and answered; others gave the seat back, or it was taken back.
@@ -604,6 +605,8 @@ def who_codes(
             raise Problem(share, given=given)
     if per_item is not None and per_item < 1:
         raise Problem(_("Every item needs at least one coder."))
+    if per_item is not None and per_item > MOST_CODERS:
+        raise Problem(_("An item can have at most %(most)d coders."), most=MOST_CODERS)
     if per_item and coders and per_item > len(coders):
         raise Problem(
             _("%(wanted)d coders for each item are wanted and %(named)d are named: name more."),

@@ -3,7 +3,7 @@ import json
 import pytest
 from django.test import Client
 
-from reviews.models import Assignment
+from reviews.models import Assignment, Sample
 from studies.models import Role, Study
 from tests.factories import (
     make_coding,
@@ -83,3 +83,30 @@ def test_a_lead_draws_a_sample_and_a_mistake_is_one_sentence() -> None:
 def test_the_api_describes_itself() -> None:
     described = signed_in(make_study(), Role.READER).get("/api/schema/?format=json")
     assert "/api/studies/{slug}/report/" in described.json()["paths"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ("[" * 50_000, "nested too deeply"),
+        ('{"size": 2, "coders": ["\\ud800"]}', "Surrogate characters are not allowed"),
+        ('{"size": 2, "per_item": 1000000000000000000000000}', "at most 100 coders"),
+        ('{"size": 2', "JSON parse error"),
+    ],
+)
+def test_json_that_cannot_be_meant_is_refused_in_a_sentence(sent: str, said: str) -> None:
+    study = coded_study("odd")
+    client = signed_in(study, Role.LEAD)
+    answer = client.post("/api/studies/odd/samples/", sent, content_type="application/json")
+    assert answer.status_code == 400
+    assert said in answer.content.decode()
+    assert not Sample.objects.exists()
+
+
+def test_a_refusal_can_say_again_what_is_no_whole_character() -> None:
+    client = signed_in(coded_study("half"), Role.LEAD)
+    answer = client.post(
+        "/api/studies/half/runs/", '{"service": "\\ud800"}', content_type="application/json"
+    )
+    assert answer.status_code == 400
+    assert "\\ud800" in answer.content.decode()
