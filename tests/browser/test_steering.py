@@ -6,10 +6,10 @@ from playwright.sync_api import Browser, expect
 from pytest_django.live_server_helper import LiveServer
 
 from coding.models import Evidence, Mark
-from reviews.adjudication import cases, chosen
+from reviews.adjudication import Case, cases, chosen
 from reviews.models import Ruling, Sample
 from reviews.training import draw_training, key_of
-from studies.models import Transcript
+from studies.models import Segment, Transcript
 from tests.browser.axe import signed_in, violations
 from tests.reviews.test_adjudication import BEN, both_say, lead, made, sample_of
 
@@ -33,6 +33,12 @@ def settled() -> Sample:
     for mark in Mark.objects.filter(coding__person__username=BEN, code__key="hope"):
         Evidence.objects.create(mark=mark, start=HOPE[0], end=HOPE[1], found="exact")
     return sample_of(study)
+
+
+def address_of(slug: str, case: Case) -> str:
+    """Return the page of a disagreement; of a one-of-many it is about the whole dimension."""
+    what = [case.dimension, case.code] if case.code else [case.dimension]
+    return reverse("adjudicate", args=[slug, case.item, *what])
 
 
 def test_a_lead_rules_by_keyboard_and_goes_from_one_to_the_next(
@@ -109,12 +115,38 @@ def test_axe_finds_nothing_on_the_pages_of_the_lead(
     pages = [
         reverse(name, args=[study.slug]) for name in ("work", "adjudication", "draw", "training")
     ]
-    pages.append(reverse("adjudicate", args=[study.slug, case.item, case.dimension, case.code]))
+    pages.append(address_of(study.slug, case))
     with signed_in(browser, live_server, lead(), "ar", 390) as page:
         for address in pages:
-            page.goto(live_server.url + address)
+            answer = page.goto(live_server.url + address)
+            assert answer is not None, address
+            assert answer.status == 200, address
             assert not violations(page), address
             assert page.evaluate("document.documentElement.scrollWidth") <= 390, address
     with signed_in(browser, live_server, lead()) as page:
         page.goto(live_server.url + pages[-1])
         assert not violations(page)
+
+
+def test_of_a_long_interview_the_answer_that_is_ruled_on_is_in_sight(
+    browser: Browser, live_server: LiveServer
+) -> None:
+    sample = settled()
+    case = chosen(cases(sample))[0]
+    segment = sample.items.get(pk=case.item).segment
+    told = "Much was told before. " * 400
+    interview = segment.transcript
+    start = len(told) + 1
+    Transcript.objects.filter(pk=interview.pk).update(
+        text=f"{told}\n{interview.text}",
+        turns=[
+            [0, start - 1, "", "participant"],
+            [start, start + len(interview.text), "", "participant"],
+        ],
+    )
+    Evidence.objects.all().delete()
+    Segment.objects.filter(pk=segment.pk).update(start=start, end=start + len(interview.text))
+    with signed_in(browser, live_server, lead()) as page:
+        page.goto(live_server.url + address_of(sample.study.slug, case))
+        expect(page.locator("#turns > li.around")).to_have_count(1)
+        expect(page.locator("#turns > li:not(.around)")).to_be_in_viewport()

@@ -18,6 +18,13 @@ opinions.forEach((opinion, number) => {
   mark(`opinion-${number}`, JSON.parse(opinion.dataset.passages), { initials, color });
 });
 
+// Of one answer in its interview: have it in sight, with what was asked before it.
+if (turns.some((turn) => turn.classList.contains("around"))) {
+  const asked = turns.find((turn) => !turn.classList.contains("around"));
+  const before = asked?.previousElementSibling;
+  (before?.classList.contains("interviewer") ? before : asked)?.scrollIntoView({ block: "start", behavior: "instant" });
+}
+
 for (const button of passages) {
   button.hidden = false;
   button.addEventListener("click", () => look(passages.indexOf(button)));
