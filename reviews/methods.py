@@ -5,6 +5,7 @@ import math
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from codebooks.models import Kind
 from reviews.agreement import HUMANS
 from reviews.prevalence import PrevalenceRow
 from reviews.reports import Report
@@ -32,9 +33,12 @@ def methods(report: Report) -> list[str]:
 def _corpus(report: Report) -> str:
     languages = sorted(report.languages.items(), key=lambda item: (-item[1], item[0]))
     most = ", ".join(f"{name} {count(number)}" for name, number in languages[:6])
-    return _(
+    return ngettext(
+        "The corpus holds %(interviews)s interviews in %(languages)s language (%(most)s%(rest)s), "
+        "coded as %(segments)s segments.",
         "The corpus holds %(interviews)s interviews in %(languages)s languages (%(most)s%(rest)s), "
-        "coded as %(segments)s segments."
+        "coded as %(segments)s segments.",
+        len(languages),
     ) % {
         "interviews": count(report.interviews),
         "languages": count(len(languages)),
@@ -46,16 +50,18 @@ def _corpus(report: Report) -> str:
 
 def codebook_text(report: Report) -> str:
     """Return what the codebook is."""
-    codes = sum(name.code is not None for name in report.names)
-    dimensions = sum(name.code is None for name in report.names)
+    dimensions = [name for name in report.names if name.code is None]
+    scales = sum(name.kind == Kind.SCALE for name in dimensions)
+    codes = sum(name.code is not None and name.kind != Kind.SCALE for name in report.names)
     return _(
-        "The codebook “%(name)s”, frozen as revision %(revision)s, has %(codes)s codes in "
-        "%(dimensions)s dimensions."
+        "The codebook is “%(name)s”, frozen as revision %(revision)s (dimensions: %(dimensions)s, "
+        "of these scales: %(scales)s; codes: %(codes)s)."
     ) % {
         "name": report.codebook,
         "revision": count(report.revision),
         "codes": count(codes),
-        "dimensions": count(dimensions),
+        "dimensions": count(len(dimensions)),
+        "scales": count(scales),
     }
 
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
-from codebooks.models import Code, Revision
+from codebooks.models import Code, Kind, Revision
 from coding.models import CodingKind, State, Work
 from coding.wording import reason
 from reviews.models import Assignment
@@ -77,7 +77,8 @@ def transcripts_step(study: Study) -> Step:
 
 def codebook_step(study: Study) -> Step:
     revision = Revision.objects.filter(codebook__study=study).order_by("-created_at").first()
-    codes = Code.objects.filter(dimension__revision=revision).count() if revision else 0
+    named = Code.objects.filter(dimension__revision=revision).exclude(dimension__kind=Kind.SCALE)
+    codes = named.count() if revision else 0
     if revision is None:
         figure, detail = _("none yet"), _("Import the codebook.")
     else:

@@ -240,6 +240,8 @@ def share_out(table: Table, sample: Sample, number: int) -> list[StratumNeed]:
     of_item = strata.of_unit[drawn.unit]
     wrong, answered = _errors(table, drawn.unit, reference.labels, of_item, len(strata.names))
     taken = np.bincount(of_item, minlength=len(strata.names))
+    by_people = ~np.isnan(reference.labels).all(axis=1)
+    reviewed = np.bincount(of_item[by_people], minlength=len(strata.names))
     left = sizes - taken
     more = np.zeros(len(sizes), np.int64)
     open_strata = np.flatnonzero(left > 0)
@@ -248,9 +250,9 @@ def share_out(table: Table, sample: Sample, number: int) -> list[StratumNeed]:
         spread = error_spread(wrong, answered)[open_strata]
         more[open_strata] = _allocated(left[open_strata], number, spread)
     return [
-        StratumNeed(name, int(size), int(done), float(errors / done) if done else math.nan, int(k))
-        for name, size, done, errors, k in zip(
-            strata.names, sizes, answered, wrong, more, strict=True
+        StratumNeed(name, int(size), int(done), float(errors / of) if of else math.nan, int(k))
+        for name, size, done, errors, of, k in zip(
+            strata.names, sizes, reviewed, wrong, answered, more, strict=True
         )
     ]
 

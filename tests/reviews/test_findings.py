@@ -25,6 +25,7 @@ def test_the_methods_are_written_out_with_the_studys_own_figures() -> None:
     assert "60 of 150 segments" in told
     assert "59 segments were coded, 0 of them by two" in told
     assert "seed 5" in told
+    assert "(dimensions: 2, of these scales: 0; codes: 4)" in told
 
 
 def test_a_code_that_nobody_coded_twice_is_not_to_be_used_and_says_why() -> None:

@@ -46,6 +46,15 @@ def test_what_the_machine_could_not_decide_is_not_called_decided(client: Client)
     assert "; refused, not covered or failed: 3" in page
 
 
+def test_a_scale_is_a_dimension_and_no_code(client: Client) -> None:
+    study = make_study("scaled")
+    make_revision(study, one=("for", "against"), scale=(0, 10))
+    client.force_login(make_person(study=study, role=Role.LEAD))
+    page = client.get("/studies/scaled/").content.decode()
+    assert "4 codes" in page
+    assert "in 3 dimensions" in page
+
+
 def test_a_coder_is_led_to_the_review(client: Client) -> None:
     study = make_study("coder")
     client.force_login(make_person(study=study, role=Role.CODER))

@@ -1,12 +1,14 @@
 """How many reviews, where, and when it is enough."""
 
 import json
+import math
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
 
+from coding.models import Coding
 from reviews.models import Assignment, Sample
 from reviews.planning import Assumed, Rule, declare, more_by_stratum, planned
 from reviews.sampling import continue_sample, draw_sample
@@ -50,6 +52,14 @@ def answer(sample: Sample, true: dict[int, bool], person: User, first: int = 100
         Assignment.objects.create(
             item=item, person=person, coding=coding, answered_at=coding.created_at
         )
+
+
+def test_what_people_reviewed_counts_where_the_machine_decided_nothing() -> None:
+    study, sample = make_pilot()
+    Coding.objects.filter(run__isnull=False, segment__transcript__language="sw").delete()
+    [stratum] = [one for one in planned(study, half_width=0.02).strata if one.key == "sw"]
+    assert stratum.reviewed == sample.items.filter(stratum="sw").count() > 0
+    assert math.isnan(stratum.errors)
 
 
 def test_before_any_coding_the_plan_is_made_with_assumed_rates() -> None:
