@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from reviews.models import Assignment
 from reviews.review_json import answers_out
 from reviews.reviewing import Conflict, Gone, Settled, asked_about, own_answers
+from reviews.second_looks import second_answers
 from studies.access import role_of, study_or_404
 from studies.models import Membership, Role, Study
 from studies.problems import Problem
@@ -117,8 +118,8 @@ def refusal(error: Exception, context: Mapping[str, Any]) -> Response | None:
         row = asked_about([error.assignment.pk])[0]
         more = {
             "version": row.version,
-            "draft": row.draft,
-            "answered": answers_out(own_answers(row)),
+            "draft": row.second_draft if error.second else row.draft,
+            "answered": answers_out(second_answers(row) if error.second else own_answers(row)),
         }
         number, code = status.HTTP_409_CONFLICT, "conflict"
     elif isinstance(error, Settled):

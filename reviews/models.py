@@ -122,6 +122,8 @@ class Assignment(models.Model):
     flagged_because = models.TextField(_("flagged because"), blank=True)
     # What is entered and not sent, and how often it was saved: a stale tab writes over nothing.
     draft = models.JSONField(_("draft"), null=True, blank=True)
+    # The same for the second look, apart from what was entered blind.
+    second_draft = models.JSONField(_("draft of the second look"), null=True, blank=True)
     version = models.PositiveIntegerField(_("version"), default=0)
     # Names the answer in the client that sent it: sent twice, it is kept once.
     client_id = models.UUIDField(_("client id"), null=True, blank=True)
@@ -150,6 +152,11 @@ class Assignment(models.Model):
                 fields=["person", "shown_at", "id"],
                 condition=Q(answered_at=None, returned_at=None),
                 name="own_open_assignments",
+            ),
+            models.Index(
+                fields=["person"],
+                condition=Q(second_draft__isnull=False),
+                name="own_second_looks_begun",
             ),
             models.Index(
                 fields=["held_until"],

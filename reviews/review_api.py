@@ -48,7 +48,7 @@ from reviews.review_json import (
     verdict_out,
 )
 from reviews.reviewing import asked_about, flag, reopen, save_draft, skip, submit
-from reviews.second_looks import feedback, look_again, second_look
+from reviews.second_looks import draft_again, feedback, look_again, second_look
 from studies.models import Role, Study
 from studies.problems import Problem
 from studies.problems import _ as mark
@@ -194,10 +194,7 @@ def released(request: Request, slug: str) -> Response:
 def draft(request: Request, slug: str, pk: int) -> Response:
     """Keep what is entered and not sent."""
     row = own(request, slug, pk)
-    asked = read(DraftRequest, request.data)
-    if not isinstance(asked["draft"], dict | None):
-        raise Problem(mark("A draft is an object, or nothing."))
-    version = save_draft(row, asked["draft"], asked["version"])
+    version = save_draft(row, *draft_in(request))
     kept = row.answered_at is not None or show(row)
     until = row.held_until if kept and row.answered_at is None else None
     return Response({"version": version, "held_until": until, "lost": not kept})
@@ -298,6 +295,7 @@ def second(request: Request, slug: str, pk: int) -> Response:
             "assignment": row.pk,
             "machine": look.machine,
             "version": row.version,
+            "draft": row.second_draft,
             "answers": answers_out(look.answers),
             "marks": [
                 {
@@ -313,6 +311,17 @@ def second(request: Request, slug: str, pk: int) -> Response:
             ],
         }
     )
+
+
+@extend_schema(request=DraftRequest, responses={200: dict})
+@door("PUT")
+def second_draft(request: Request, slug: str, pk: int) -> Response:
+    """Keep what is entered in a second look and not sent; nothing blind is touched by it."""
+    row = own(request, slug, pk)
+    version = draft_again(row, *draft_in(request))
+    if version is None:
+        raise Http404
+    return Response({"version": version})
 
 
 @extend_schema(responses={200: dict})
@@ -363,3 +372,11 @@ def cursor(before: str) -> tuple[datetime, int]:
     if moment is None or moment.tzinfo is None or not number.isdecimal() or len(number) > 18:
         raise Problem(mark("This place in the list is not known: begin at the latest."))
     return moment, int(number)
+
+
+def draft_in(request: Request) -> tuple[dict[str, Any] | None, int]:
+    """Return the draft that was sent, and the version it was made from."""
+    asked = read(DraftRequest, request.data)
+    if not isinstance(asked["draft"], dict | None):
+        raise Problem(mark("A draft is an object, or nothing."))
+    return asked["draft"], asked["version"]

@@ -16,5 +16,6 @@ review_urls = [
     path("<int:pk>/flag/", review_api.flagged, name="review-api-flag"),
     path("<int:pk>/reopen/", review_api.reopened, name="review-api-reopen"),
     path("<int:pk>/second/", review_api.second, name="review-api-second"),
+    path("<int:pk>/second/draft/", review_api.second_draft, name="review-api-second-draft"),
     path("<int:pk>/feedback/", review_api.key, name="review-api-feedback"),
 ]

@@ -99,9 +99,12 @@ LONE = re.compile("[\x00\ud800-\udfff]")  # what no database keeps
 
 
 class Conflict(Problem):
-    """Another tab saved something since; `assignment` is as it is there."""
+    """Another tab saved something since; `assignment` is as it is there.
 
-    def __init__(self, assignment: Assignment) -> None:
+    `second` says that it is about the second look.
+    """
+
+    def __init__(self, assignment: Assignment, *, second: bool = False) -> None:
         super().__init__(
             _(
                 "This interview was saved in another window meanwhile: look at both and choose "
@@ -109,6 +112,7 @@ class Conflict(Problem):
             )
         )
         self.assignment = assignment
+        self.second = second
 
 
 class Gone(Problem):
@@ -159,7 +163,15 @@ def next_assignment(sample: Sample, person: User) -> Assignment | None:
 
 
 def next_in(study: Study, person: User) -> Assignment | None:
-    """Return what `person` is asked next in `study`: in training first, then in any round."""
+    """Return what `person` is asked next in `study`: in training first, then in any round.
+
+    A second look that they began and did not send comes before everything.
+    """
+    begun = Assignment.objects.filter(
+        person=person, item__sample__study=study, second_draft__isnull=False, assisted=None
+    )
+    if found := begun.order_by("pk").first():
+        return found
     drawn = list(study.samples.order_by("pk"))
     keys = in_training(drawn, person, 1) or hand_out(working_samples(drawn), person, hold=PAGE)
     return asked_about(keys)[0] if keys else None
@@ -469,23 +481,25 @@ def skip_reason(because: str) -> tuple[str, str]:
     return (why, note) if why in SkipReason.values else ("", because)
 
 
-def save_draft(assignment: Assignment, draft: Any, version: int) -> int:
+def save_draft(assignment: Assignment, draft: Any, version: int, *, second: bool = False) -> int:
     """Keep what the coder of `assignment` has entered, made from `version`; return the new version.
 
-    The same draft again is the same; another one from an older version is a Conflict.
+    The same draft again is the same; another one from an older version is a Conflict. What is
+    entered in a `second` look has a place of its own.
     """
+    place = "second_draft" if second else "draft"
     draft = storable(draft)
     if len(json.dumps(draft)) > LONGEST_DRAFT:
         raise Problem(_("That is too much for a draft: shorten the note."))
     rows = Assignment.objects.filter(pk=assignment.pk)
     with in_turn():
-        saved = rows.filter(version=version).update(draft=draft, version=F("version") + 1)
+        saved = rows.filter(version=version).update(version=F("version") + 1, **{place: draft})
     if saved:
         return version + 1
     row = rows.get()
-    if row.version == version + 1 and row.draft == draft:
+    if row.version == version + 1 and getattr(row, place) == draft:
         return row.version
-    raise Conflict(row)
+    raise Conflict(row, second=second)
 
 
 def flag(assignment: Assignment, why: str) -> str:

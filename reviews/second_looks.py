@@ -6,6 +6,7 @@ say after the machine's is a coding of its own, which no estimate uses.
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -20,6 +21,7 @@ from reviews.reviewing import (
     as_data,
     checked,
     known_submission,
+    save_draft,
     write_down,
     write_marks,
 )
@@ -119,7 +121,7 @@ def look_again(
         if known := known_submission(row, client_id):
             return known
         if version is not None and version != row.version:
-            raise Conflict(row)
+            raise Conflict(row, second=True)
         said = {
             "dimensions": sorted(answers.decided, key=list(codes).index),
             "note": answers.note,
@@ -135,10 +137,28 @@ def look_again(
         coding.marks.all().delete()
         write_marks(coding, answers, codes)
         row.assisted = coding
+        row.second_draft = None
         row.version += 1
-        row.save(update_fields=["assisted", "version"])
+        row.save(update_fields=["assisted", "second_draft", "version"])
         write_down(row, SubmissionKind.SECOND, client_id, as_data(answers))
     return Kept(row, row.version, coding)
+
+
+def draft_again(assignment: Assignment, draft: Any, version: int) -> int | None:
+    """Keep what is entered in a second look and not sent, as `save_draft` does.
+
+    None where the coder of `assignment` has not seen the machine's answer.
+    """
+    if not has_second_look(assignment) or assignment.revealed_at is None:
+        return None
+    return save_draft(assignment, draft, version, second=True)
+
+
+def second_answers(assignment: Assignment) -> Answers | None:
+    """Return what the coder of `assignment` said in the second look, None if they did not."""
+    if assignment.assisted is None:
+        return None
+    return answers_of(assignment.assisted, codes_of(assignment.item.sample.revision))
 
 
 def feedback(assignment: Assignment) -> list[training.Compared] | None:

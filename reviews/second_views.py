@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from reviews.models import Assignment
 from reviews.questions import Answers, Question, Turn, question, worded
-from reviews.review_json import compared_out
+from reviews.review_json import answers_in, compared_out
 from reviews.reviewing import assignment_of
 from reviews.screen import Beside, Quote, number, sections, sentences
 from reviews.second_looks import Place, SecondLook, feedback, look_again, second_look
@@ -49,7 +49,13 @@ def second(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     count = sum(not one.own.agrees(one.machine) for one in look.codes)
     result = texts["differs" if count else "agrees"] % {"machine": look.machine}
     context = page(
-        study, assignment, asked, "second", result, said or look.answers, machines(look, asked)
+        study,
+        assignment,
+        asked,
+        "second",
+        result,
+        said or entered(assignment) or look.answers,
+        machines(look, asked),
     )
     context["problem"] = problem
     return render(request, "reviews/review.html", context, status=422 if problem else 200)
@@ -73,6 +79,15 @@ def key(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     said = asked.answered or Answers()
     context = page(study, assignment, asked, "feedback", result, said, keyed(marks, asked))
     return render(request, "reviews/review.html", context)
+
+
+def entered(assignment: Assignment) -> Answers | None:
+    """Return what a browser with scripts kept of this second look, None if nothing."""
+    draft = assignment.second_draft or {}
+    try:
+        return answers_in(draft.get("answers", draft)) if draft else None
+    except Problem:
+        return None
 
 
 def asked_or_404(request: HttpRequest, slug: str, pk: int) -> tuple[Study, Assignment]:

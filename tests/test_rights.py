@@ -149,6 +149,7 @@ api/studies/<slug:slug>/review/<int:pk>/flag/
 api/studies/<slug:slug>/review/<int:pk>/skip/
     POST    403 404 404 400 404
 api/studies/<slug:slug>/review/<int:pk>/draft/
+api/studies/<slug:slug>/review/<int:pk>/second/draft/
     PUT     403 404 404 400 404
 api/studies/<slug:slug>/review/<int:pk>/feedback/
     GET     403 404 404 404 404

@@ -525,6 +525,58 @@ def test_after_the_blind_answer_a_second_look_is_kept_apart(
     assert said == {CodingKind.BLIND: {"hope"}, CodingKind.ASSISTED: {"hope", "worry"}}
 
 
+def test_what_was_entered_in_a_second_look_is_there_again_and_never_in_a_blind_one(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_assisted()
+    browser = context()
+    page = go(browser, live_server)
+    until(page, "performance.getEntriesByName('review-ahead').length > 0")
+    press(page, "Digit1", "Digit0", "Enter")
+    expect(page.locator("#stage")).to_have_text("Second look")
+    page.get_by_label("Note").fill("looked again")
+    all_sent(page)
+    page.close()
+    row = Assignment.objects.get(coding__isnull=False)
+    assert row.second_draft
+    assert (row.second_draft["note"], row.draft) == ("looked again", None)
+
+    # Elsewhere the server has it; here what was entered without a connection comes first.
+    for other, note in ((context(), "looked again"), (browser, "looked again")):
+        page = go(other, live_server)
+        expect(page.locator("#stage")).to_have_text("Second look")
+        expect(page.locator(".notice", has_text="is back; it is not submitted")).to_be_visible()
+        expect(page.get_by_label("Note")).to_have_value(note)
+        if other is not browser:
+            page.close()
+    browser.set_offline(True)
+    page.get_by_label("Note").fill("looked offline")
+    until(
+        page, f"await ({IN_THE_BROWSER})('seconds', one => one.answers.note === 'looked offline')"
+    )
+    assert page.evaluate(f"({IN_THE_BROWSER})('drafts', one => one.answers.note)") is False
+    page.close()
+    browser.set_offline(False)
+    Assignment.objects.update(second_draft=None)  # only the browser has anything
+    page = go(browser, live_server)
+    expect(page.locator("#stage")).to_have_text("Second look")
+    expect(page.get_by_label("Note")).to_have_value("looked offline")
+    press(page, "Enter")
+    expect(page.locator("#stage")).to_have_text("Blind")
+    place(page).to_have_text("2 of 2")
+    expect(page.get_by_label("Note")).to_have_value("")
+    all_sent(page)
+    row.refresh_from_db()
+    assert row.assisted is not None
+    assert (row.assisted.kind, row.assisted.note) == (CodingKind.ASSISTED, "looked offline")
+    assert (row.draft, row.second_draft) == (None, None)
+    assert Coding.objects.by_people().get().note == ""
+    until(page, f"!(await ({IN_THE_BROWSER})('seconds', () => true))")
+    page.reload()
+    expect(page.locator("#review")).to_have_attribute("data-state", "ready")
+    expect(page.locator("#stage")).to_have_text("Blind")
+
+
 def test_without_scripts_a_second_look_is_a_plain_page(
     context: Callable[..., BrowserContext], live_server: LiveServer
 ) -> None:

@@ -115,6 +115,7 @@ def doors(pk: int) -> list[tuple[str, str, Any]]:
         ("post", f"{pk}/reopen/", {}),
         ("get", f"{pk}/second/", None),
         ("post", f"{pk}/second/", {**name, "version": 0, "answers": ANSWERS}),
+        ("put", f"{pk}/second/draft/", {"version": 0, "draft": {"a": 1}}),
         ("get", f"{pk}/feedback/", None),
     ]
 
@@ -592,6 +593,50 @@ def test_a_second_look_comes_after_the_blind_answer_and_beside_it() -> None:
     assert list(Coding.objects.by_people()) == [row.coding]
     assert not browser.get(f"{pk}/").json()["second"]
     assert browser.get(f"{pk}/").json()["locked"]
+
+
+def test_what_is_entered_in_a_second_look_is_kept_apart_from_the_blind_draft() -> None:
+    browser = Browser(make_assisted().study)
+    pk = browser.next()[0]["assignment"]
+    entered = {"answers": OTHERWISE, "device": "a"}
+
+    def put(version: int, draft: Any = entered) -> Any:
+        return browser.post(f"{pk}/second/draft/", {"version": version, "draft": draft}, "put")
+
+    assert put(0).status_code == 404
+    browser.answer(pk)
+    assert put(1).status_code == 404  # the machine's answer was not seen yet
+    assert Assignment.objects.get(second_draft__isnull=True).version == 1
+    assert browser.get(f"{pk}/second/").json()["draft"] is None
+    assert put(1).json() == {"version": 2}
+    assert put(1).json() == {"version": 2}  # the same again
+    assert put(2, ["no object"]).status_code == 400
+
+    question, look = browser.get(f"{pk}/").json(), browser.get(f"{pk}/second/").json()
+    assert question["draft"] is None
+    assert question["answered"]["note"] == "clear"
+    assert (look["draft"], look["version"]) == (entered, 2)
+    assert look["answers"]["note"] == "clear"
+    slug = browser.address.split("/")[3]
+    where = browser.client.get(f"/studies/{slug}/review/").headers["Location"]
+    assert where == f"/studies/{slug}/review/{pk}/"  # led back to it
+    plain = browser.client.get(f"{where}second/").content.decode()
+    assert "on second thoughts" in plain  # without scripts too
+
+    stale = put(1, {"answers": ANSWERS, "device": "b"})
+    assert (stale.status_code, stale.json()["draft"], stale.json()["answered"]) == (
+        409,
+        entered,
+        None,
+    )
+    sent = {"client_id": str(uuid.uuid4()), "version": 2, "answers": OTHERWISE}
+    assert browser.post(f"{pk}/second/", sent).status_code == 200
+    row = Assignment.objects.get(pk=pk)
+    assert (row.draft, row.second_draft) == (None, None)
+    late = {**sent, "client_id": str(uuid.uuid4()), "answers": ANSWERS}
+    conflict = browser.post(f"{pk}/second/", late).json()
+    assert (conflict["code"], conflict["answered"]["note"]) == ("conflict", "on second thoughts")
+    assert browser.client.get(f"/studies/{slug}/review/").status_code == 200  # nothing is left
 
 
 def test_without_the_policy_there_is_no_second_look() -> None:

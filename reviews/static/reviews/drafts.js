@@ -6,13 +6,13 @@ import { ask } from "./server.js";
 const PAUSE = 1000; // milliseconds without a change before the server is told
 
 /**
- * The drafts of `person`. A record is { assignment, version, answers, at, synced }.
+ * The drafts of `person`, kept in the browser under `name`. A record is { assignment, version, answers, at, synced }.
  *
  * `urlOf(assignment)` is where one is put; `state(name, at)` says "device", "saved" or "";
  * `conflict(assignment, body)` is called where the server knows a later one from elsewhere.
  */
-export function createDrafts(person, { urlOf, state, conflict, mayPut }) {
-  const store = kept.createStore(`concord-drafts-${person}`, "drafts");
+export function createDrafts(person, { name, urlOf, state, conflict, mayPut }) {
+  const store = kept.createStore(`concord-${name}-${person}`, name);
   const records = new Map();
   const putting = new Map(); // assignment -> promise
   let writing = null;
@@ -104,6 +104,8 @@ export function createDrafts(person, { urlOf, state, conflict, mayPut }) {
     put,
     isOwn,
     of: (assignment) => records.get(assignment),
+    /** What was entered and not sent. */
+    unsent: () => [...records.values()].filter((record) => !record.sent),
     /** The version to send with an answer, once no draft is on its way. */
     async settled(assignment) {
       clearTimeout(timer);

@@ -2,7 +2,7 @@
 
 import { missing, read } from "./answers.js";
 import { desk, isClosed, isUntouched } from "./desk.js";
-import { ahead, drafts, outbox, taken, told, urlOf } from "./keeping.js";
+import { ahead, draftsOf, outbox, taken, told, urlOf } from "./keeping.js";
 import { fill, notice, say, sayDraft, screen, texts } from "./notices.js";
 import { uuid } from "./outbox.js";
 import { secondsAtWork } from "./pace.js";
@@ -32,8 +32,9 @@ function arrived(entry, body) {
     if (entry.kind === "skip") known.skipped = entry.body;
   }
   // What is entered there anew, while it was on its way, stays.
-  if (drafts.of(entry.assignment)?.sent) drafts.forget(entry.assignment);
-  else drafts.know(entry.assignment, body.version);
+  const own = draftsOf(entry.kind);
+  if (own.of(entry.assignment)?.sent) own.forget(entry.assignment);
+  else own.know(entry.assignment, body.version);
   if (body.second || body.feedback) lookAgain(entry.assignment, body.second ? "second" : "feedback");
 }
 
@@ -71,6 +72,7 @@ async function next() {
   if (!question) {
     say(texts.fetching);
     await ahead.refill(assignment, taken());
+    if (await lookAtNext()) return; // the answer has arrived meanwhile
     question = ahead.take(assignment);
   }
   if (question) {
@@ -141,9 +143,7 @@ export function submit() {
       remember(entry.body.answers);
     }
     // The next one does not wait for it: until it lies in the outbox, it lies among the drafts.
-    outbox.add(entry).then(() => {
-      if (entry.kind === "answer") drafts.sent(assignment, question.version, entry.body.answers);
-    });
+    outbox.add(entry).then(() => draftsOf(stage).sent(assignment, question.version, entry.body.answers));
     await next();
   });
 }

@@ -11,25 +11,37 @@ import { chooseVersion } from "./versions.js";
 
 /** Who is told: what was asked for here is done elsewhere. */
 export const told = {
-  open: async () => {}, // show an assignment, with answers to begin with
+  open: async () => {}, // show an assignment or its second look, with answers to begin with
   done: () => {}, // an entry of the outbox has arrived
 };
 
 export const urlOf = (assignment, what = "") => `${screen.urls.api}${assignment}/${what}`;
 
-export const drafts = createDrafts(screen.person, {
-  urlOf: (assignment) => urlOf(assignment, "draft/"),
-  mayPut: () => desk.writable && navigator.onLine,
-  state: sayDraft,
-  conflict(assignment, there) {
-    if (assignment === desk.question.assignment) compare(there, null);
-  },
-});
+function keep(name, stage, path) {
+  return createDrafts(screen.person, {
+    name,
+    urlOf: (assignment) => urlOf(assignment, path),
+    mayPut: () => desk.writable && navigator.onLine,
+    state: sayDraft,
+    conflict(assignment, there) {
+      if (assignment === desk.question.assignment && stage === desk.stage) compare(there, null);
+    },
+  });
+}
+
+export const drafts = keep("drafts", "blind", "draft/");
+export const seconds = keep("seconds", "second", "second/draft/");
+
+/** The drafts that belong to a stage, or to a kind of what is sent. */
+export function draftsOf(stage) {
+  return stage === "second" ? seconds : drafts;
+}
 
 export const outbox = createOutbox(screen.person, {
-  async prepare({ assignment, body }) {
-    await drafts.settled(assignment); // a draft that is on its way goes before it
-    return "version" in body ? { ...body, version: drafts.versionOf(assignment) ?? body.version } : body;
+  async prepare({ kind, assignment, body }) {
+    const own = draftsOf(kind);
+    await own.settled(assignment); // a draft that is on its way goes before it
+    return "version" in body ? { ...body, version: own.versionOf(assignment) ?? body.version } : body;
   },
   changed: sayOutbox,
   done: (entry, body) => told.done(entry, body),
@@ -37,14 +49,15 @@ export const outbox = createOutbox(screen.person, {
     sayRefused(entry, body.detail || texts.refused);
   },
   conflict(entry, there) {
+    const own = draftsOf(entry.kind);
     entry.tries = (entry.tries ?? 0) + 1;
-    if (entry.tries < 4 && (entry.overwrites || drafts.isOwn(there))) {
-      drafts.know(entry.assignment, there.version);
+    if (entry.tries < 4 && (entry.overwrites || own.isOwn(there))) {
+      own.know(entry.assignment, there.version);
       entry.body.version = there.version;
       return true;
     }
     notice(`refused-${entry.assignment}`, texts.changedElsewhere, [[texts.chooseNow, async () => {
-      if (entry.assignment !== desk.question.assignment) await told.open(entry.assignment, { answers: entry.body.answers });
+      if (entry.assignment !== desk.question.assignment || stageOf(entry) !== desk.stage) await reopen(entry);
       compare(there, entry);
     }]]);
     return false;
@@ -62,10 +75,16 @@ export function taken() {
   return [...new Set(outbox.all().map((entry) => entry.assignment))];
 }
 
+const stageOf = (entry) => (entry.kind === "second" ? "second" : "blind");
+
+function reopen(entry) {
+  return told.open(entry.assignment, { answers: entry.body.answers, stage: stageOf(entry) });
+}
+
 /** Say that an answer was not taken, and why; it is kept until its coder has looked at it. */
 export function sayRefused(entry, why = texts.refused) {
   notice(`refused-${entry.assignment}`, why, [
-    [texts.openIt, () => { outbox.remove(entry); told.open(entry.assignment, { answers: entry.body.answers }); }],
+    [texts.openIt, () => { outbox.remove(entry); reopen(entry); }],
     [texts.dismiss, () => outbox.remove(entry)],
   ]);
 }
@@ -73,12 +92,13 @@ export function sayRefused(entry, why = texts.refused) {
 /** Answers in the browser and others at the server: let the person choose. */
 function compare({ version, draft, answered }, entry) {
   const { assignment } = desk.question;
+  const own = draftsOf(desk.stage);
   const theirs = draft?.answers ?? draft ?? answered;
   const mine = entry?.body.answers ?? read();
   desk.question.version = version;
-  drafts.know(assignment, version);
+  own.know(assignment, version);
   if (!theirs?.said) {
-    drafts.put(assignment);
+    own.put(assignment);
     return;
   }
   chooseVersion(mine, theirs, () => {
@@ -86,7 +106,7 @@ function compare({ version, draft, answered }, entry) {
       outbox.remove(entry);
       outbox.add({ ...entry, refused: false, overwrites: true, tries: 0, body: { ...entry.body, version } });
     } else {
-      drafts.keep(assignment, version, mine);
+      own.keep(assignment, version, mine);
     }
   }, () => {
     if (entry) outbox.remove(entry);
@@ -94,19 +114,21 @@ function compare({ version, draft, answered }, entry) {
   });
 }
 
-/** What this browser or the server kept of what was entered for `question`. */
-export function enteredBefore(question) {
-  const waiting = outbox.of(question.assignment).findLast((entry) => entry.kind === "answer");
+/** What this browser or the server kept of what was entered for `question` in this `stage`. */
+export function enteredBefore(question, stage = "blind") {
+  const kind = stage === "second" ? "second" : "answer";
+  const own = draftsOf(stage);
+  const waiting = outbox.of(question.assignment).findLast((entry) => entry.kind === kind);
   if (waiting) return waiting.body.answers;
   const { draft, version } = question;
   const there = draft?.answers ?? draft;
-  const record = drafts.of(question.assignment);
+  const record = own.of(question.assignment);
   if (record && !record.synced) {
-    const follows = record.version === version || !there || drafts.isOwn(question);
+    const follows = record.version === version || !there || own.isOwn(question);
     notice("restored", texts.restored, [], "");
     if (follows) {
-      drafts.know(question.assignment, version);
-      drafts.put(question.assignment);
+      own.know(question.assignment, version);
+      own.put(question.assignment);
     } else {
       queueMicrotask(() => compare(question, null));
     }
@@ -116,7 +138,7 @@ export function enteredBefore(question) {
     notice("restored", texts.restored, [], "");
     return record.answers; // also where this page knew the question before it was entered
   }
-  if (record) drafts.forget(question.assignment); // the server had it; what it has now holds
+  if (record) own.forget(question.assignment); // the server had it; what it has now holds
   if (!there?.said) return question.answered;
   notice("restored", texts.restored, [], "");
   return there;

@@ -9,7 +9,7 @@ import { pointAt, selection, selectSentence } from "./evidence.js";
 import { clear, prepareFind } from "./finding.js";
 import { goToTurn, stepTurn, turnAt, turnsOnPage } from "./interview.js";
 import { back, flag, lookAt, skip, step, submit } from "./journey.js";
-import { ahead, drafts, outbox, sayRefused, taken } from "./keeping.js";
+import { ahead, drafts, draftsOf, outbox, sayRefused, seconds, taken } from "./keeping.js";
 import { listen, sheet } from "./keys.js";
 import { notice, say, screen, texts } from "./notices.js";
 import { goToRecent, isInRecent, prepareRecent, recentCode } from "./recent.js";
@@ -236,7 +236,8 @@ for (const code of codes.filter((one) => one.slider)) {
 // ── Begin ──
 
 desk.onChange = (answers) => {
-  if (desk.stage === "blind") drafts.keep(desk.question.assignment, desk.question.version, answers);
+  const { question, stage } = desk;
+  if (stage !== "feedback") draftsOf(stage).keep(question.assignment, question.version, answers);
 };
 for (const id of ["find", "one-by-one", "help-button", "how", "thumb"]) document.getElementById(id).hidden = false;
 rows.prepare(texts, removePassage);
@@ -260,7 +261,7 @@ const first = {
   }),
 };
 history.replaceState({ assignment: first.assignment }, "");
-await Promise.all([drafts.load(), outbox.load()]);
+await Promise.all([drafts.load(), seconds.load(), outbox.load()]);
 show(first, { push: false, answers: given });
 if (localStorage.getItem(HABIT)) oneByOne(true);
 
@@ -270,7 +271,7 @@ const tabs = oneTab(`concord-review-${screen.person}`, {
     desk.writable = true;
     notice("tab");
     if (waited) {
-      await Promise.all([drafts.load(), outbox.load()]);
+      await Promise.all([drafts.load(), seconds.load(), outbox.load()]);
       await open(desk.question.assignment, { push: false });
     }
     closeWhatIsClosed();
@@ -279,10 +280,18 @@ const tabs = oneTab(`concord-review-${screen.person}`, {
     const isDone = outbox.of(assignment).some((entry) => entry.kind !== "flag" && !entry.refused);
     await outbox.start();
     for (const entry of outbox.refused()) sayRefused(entry);
-    if (isDone && !answered) await step();
-    else if (answered && second) lookAt(assignment, "second");
-    else if (answered && feedback) lookAt(assignment, "feedback");
-    else ahead.shown(assignment);
+    const look = answered && (second ? "second" : feedback && "feedback");
+    const [begun] = seconds.unsent(); // a second look that was left
+    if (isDone && !answered) {
+      await step();
+    } else if (look) {
+      lookAt(assignment, look);
+    } else if (begun) {
+      ahead.giveBack(desk.question);
+      lookAt(begun.assignment, "second");
+    } else {
+      ahead.shown(assignment);
+    }
     ahead.refill(desk.question.assignment, taken());
     form.dataset.state = "ready";
   },

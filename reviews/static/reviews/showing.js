@@ -4,7 +4,7 @@ import { beginWork } from "./pace.js";
 import { begin, closeWhatIsClosed, desk } from "./desk.js";
 import { readTurns } from "./evidence.js";
 import { hasTurns, showPlace, showTurns } from "./interview.js";
-import { enteredBefore, outbox, told, urlOf } from "./keeping.js";
+import { enteredBefore, outbox, seconds, told, urlOf } from "./keeping.js";
 import { hideMachine, showFeedback, showSecond } from "./machine.js";
 import { fill, notice, sayDraft, screen, texts } from "./notices.js";
 import { showRecent } from "./recent.js";
@@ -17,8 +17,8 @@ export const trail = []; // the way here, for Backspace
 
 const addressOf = (assignment) => screen.urls.item.replace("/0/", `/${assignment}/`);
 
-/** Show `question`; what was entered for it before is there again. */
-export function show(question, { push = true, answers = null, stage = "blind" } = {}) {
+/** Show `question`; what was entered for it before is there again, in a second look what `again` has. */
+export function show(question, { push = true, answers = null, stage = "blind", again = question } = {}) {
   if (question.codebook !== screen.question.codebook) {
     location.assign(addressOf(question.assignment)); // another codebook is another page
     return;
@@ -39,7 +39,7 @@ export function show(question, { push = true, answers = null, stage = "blind" } 
   rows.filter("");
   sayDraft("");
   showRecent(stage);
-  begin(answers ?? enteredBefore(question));
+  begin(answers ?? enteredBefore(again, stage));
   beginWork(question.seconds);
   const panel = document.getElementById("codes");
   rows.goTo(rows.firstOpen(), { focus: panel.contains(document.activeElement), scroll: false });
@@ -67,8 +67,12 @@ function showState(question, stage) {
   closeWhatIsClosed();
 }
 
-/** Show an assignment by its number: from memory, or asked for. */
-export async function open(assignment, { answers = null, push = true, reopen = false } = {}) {
+/** Show an assignment by its number, or a second look at it: from memory, or asked for. */
+export async function open(assignment, { answers = null, push = true, reopen = false, stage = "blind" } = {}) {
+  if (stage === "second") {
+    if (await look({ assignment, stage, answers }) !== "shown") notice("gap", texts.notNow);
+    return;
+  }
   const taken = reopen ? await outbox.takeBack(assignment) : null;
   // What is on its way comes first: what the server then says of it is the latest.
   if (navigator.onLine) await outbox.settled(assignment);
@@ -90,14 +94,18 @@ told.open = open;
  *
  * Returns "shown", "nothing" where there is nothing (any more), or "later" where nobody was reached.
  */
-export async function look({ assignment, stage }) {
+export async function look({ assignment, stage, answers = null }) {
   const outcome = await ask(urlOf(assignment, `${stage}/`));
   const question = seen.get(assignment) ?? (await ask(urlOf(assignment))).body;
-  if (!outcome.ok || !question.turns) return outcome.ok || outcome.status === 404 ? "nothing" : "later";
+  if (!outcome.ok || !question.turns) {
+    const isNothing = outcome.ok || outcome.status === 404;
+    if (isNothing && stage === "second") seconds.forget(assignment);
+    return isNothing ? "nothing" : "later";
+  }
   question.locked = true;
   if (stage === "second") {
     question.version = outcome.body.version ?? question.version;
-    show(question, { answers: outcome.body.answers, stage });
+    show(question, { answers, stage, again: { ...outcome.body, answered: outcome.body.answers } });
     const count = showSecond(outcome.body, texts);
     notice("second", fill(count ? texts.differs : texts.agrees, outcome.body), [], "");
   } else {
