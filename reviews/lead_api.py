@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.http import Http404
+from django.utils.translation import gettext
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
@@ -24,6 +25,7 @@ from reviews.adjudication import (
     chosen,
     discussed,
     history,
+    interview,
     opinions,
     rule,
     verdict,
@@ -43,7 +45,20 @@ from reviews.steering import (
     skipped,
     workers,
 )
-from reviews.training import BAR, WINDOW, draw_training, standings, trainings, without_key
+from reviews.training import (
+    BAR,
+    LONGEST_REASON,
+    WINDOW,
+    Key,
+    draw_training,
+    key_of,
+    set_key,
+    standings,
+    told,
+    trainings,
+    without_key,
+)
+from reviews.training_views import item_or_404
 from studies.access import study_or_404
 from studies.models import Role, Study
 from studies.problems import Problem, _
@@ -66,6 +81,34 @@ class HandOverRequest(serializers.Serializer[Any]):
 
 class HandOutRequest(serializers.Serializer[Any]):
     coders = serializers.ListField(child=serializers.CharField())
+
+
+class KeyOfCode(serializers.Serializer[Any]):
+    dimension = serializers.CharField()
+    code = serializers.CharField()
+    said = serializers.ChoiceField(choices=Answer.values, help_text="unsure: it can’t be told")
+    value = serializers.FloatField(
+        required=False, allow_null=True, help_text="on a scale, where the answer is yes"
+    )
+    why = serializers.CharField(
+        required=False, allow_blank=True, default="", max_length=LONGEST_REASON
+    )
+    passages = serializers.ListField(
+        child=serializers.ListField(
+            child=serializers.IntegerField(min_value=0), min_length=2, max_length=2
+        ),
+        default=list,
+        help_text="ranges of code points of the interview, within one turn of the participant",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.get("value") is not None and attrs["said"] != Answer.YES:
+            raise serializers.ValidationError(gettext("A value goes with the answer yes."))
+        return attrs
+
+
+class KeyRequest(serializers.Serializer[Any]):
+    key = KeyOfCode(many=True, help_text="what holds for every code of the codebook")
 
 
 class TrainingRequest(serializers.Serializer[Any]):
@@ -219,6 +262,12 @@ def trainings_api(request: Request, slug: str) -> Response:
         {
             "id": sample.pk,
             "items": sample.items.count(),
+            "interviews": [
+                {"item": pk, "interview": name}
+                for pk, name in sample.items.order_by("position").values_list(
+                    "pk", "segment__transcript__external_id"
+                )
+            ],
             "without_key": [item.pk for item in without_key(sample)],
             "bar": sample.design.get("bar"),
             "window": sample.design.get("window"),
@@ -238,6 +287,56 @@ def trainings_api(request: Request, slug: str) -> Response:
     ]
     made = status.HTTP_201_CREATED if request.method == "POST" else status.HTTP_200_OK
     return Response({"trainings": told}, status=made)
+
+
+@extend_schema(request=KeyRequest, responses=OpenApiTypes.OBJECT)
+@api_view(["GET", "PUT"])
+def training_key(request: Request, slug: str, pk: int) -> Response:
+    """An interview of a training with its key; what is put takes the place of a key before it.
+
+    A key is set whole, and stays as it is once somebody has coded the interview.
+    """
+    study = study_or_404(request.user, slug, Role.LEAD)
+    item = item_or_404(study, pk)
+    if request.method == "PUT":
+        asked = read(KeyRequest, request.data)
+        set_key(item, actor(request), map(key_in, asked["key"]))
+    return Response(
+        {
+            "item": item.pk,
+            "training": item.sample_id,
+            "position": item.position,
+            "interview": item.segment.transcript.external_id,
+            "language": item.segment.transcript.language,
+            "turns": [asdict(turn) for turn in interview(item)],
+            "settled": item.assignments.filter(coding__isnull=False).exists(),
+            "key": [key_out(one) for one in key_of(item).values()],
+        }
+    )
+
+
+def key_in(said: dict[str, Any]) -> Key:
+    """Return what holds for one code as the step takes it."""
+    return Key(
+        said["dimension"],
+        said["code"],
+        {Answer.YES: True, Answer.NO: False}.get(said["said"]),
+        said.get("value"),
+        said["why"],
+        tuple((start, end) for start, end in said["passages"]),
+    )
+
+
+def key_out(key: Key) -> dict[str, Any]:
+    """Return what holds for one code as it can be put again."""
+    return {
+        "dimension": key.dimension,
+        "code": key.code,
+        "said": told(key.applies),
+        "value": key.value,
+        "why": key.why,
+        "passages": [list(passage) for passage in key.passages],
+    }
 
 
 def actor(request: Request) -> User:

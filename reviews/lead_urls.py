@@ -39,4 +39,5 @@ lead_api_urls = [
     path("work/hand-over/", lead_api.give, name="api_hand_over"),
     path("work/hand-out/", lead_api.hand_out, name="api_hand_out"),
     path("trainings/", lead_api.trainings_api, name="api_trainings"),
+    path("trainings/items/<int:pk>/", lead_api.training_key, name="api_training_key"),
 ]

@@ -221,10 +221,16 @@ def set_key(item: Item, person: User, keys: Iterable[Key]) -> None:
     if item.sample.purpose != Purpose.TRAINING:
         raise Problem(_("Only a training has a key."))
     codes = codes_of(item.sample.revision)
-    said = {(key.dimension, key.code): key for key in keys}
     words = spoken(item)
-    for key in said.values():
+    said: dict[tuple[str, str], Key] = {}
+    for key in keys:
         _check_key(key, codes, words)
+        if (key.dimension, key.code) in said:
+            raise Problem(
+                _("A code of “%(dimension)s” is answered twice."),
+                dimension=codes[key.dimension][0].label,
+            )
+        said[key.dimension, key.code] = key
     missing = [
         code.label
         for name, (_dimension, known) in codes.items()
@@ -361,7 +367,7 @@ def compare(
                 yours = one.value if one else ("" if decided else None)
                 alike = _near(yours, truth, dimension)
             else:
-                truth = _told(right.applies)
+                truth = told(right.applies)
                 yours = one.answer if one else (Answer.NO.value if decided else None)
                 alike = None if right.applies is None else yours == truth
             found.append(
@@ -489,7 +495,8 @@ def _compare_one(dimension: Dimension, keys: Sequence[Key], answers: Answers) ->
     )
 
 
-def _told(applies: bool | None) -> str:
+def told(applies: bool | None) -> str:
+    """Return what a key says of a code: yes, no, or unsure where it can’t tell."""
     if applies is None:
         return Answer.UNSURE.value
     return Answer.YES.value if applies else Answer.NO.value
@@ -534,6 +541,11 @@ def _check_key(
         raise Problem(
             _("“%(dimension)s” has no answer yet: choose one, or leave it out."),
             dimension=dimension.label,
+        )
+    if key.passages and key.applies is False:
+        raise Problem(
+            _("“%(code)s” is answered with no, and there is evidence for it: change one of them."),
+            code=known[key.code].label,
         )
     for start, end in key.passages:
         if not any(begin <= start < end <= stop for begin, stop in words):

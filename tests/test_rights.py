@@ -138,6 +138,9 @@ api/studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/<slug:code>/
 api/studies/<slug:slug>/trainings/
     GET     403 404 404 404 200
     POST    403 404 404 404 400
+api/studies/<slug:slug>/trainings/items/<int:pk>/
+    GET     403 404 404 404 200
+    PUT     403 404 404 404 400
 api/studies/<slug:slug>/plan/
 api/studies/<slug:slug>/progress/
 api/studies/<slug:slug>/report/
@@ -305,6 +308,7 @@ class World:
             ("people/", "member"),
             ("samples/", "sample"),
             ("training/", "training"),
+            ("trainings/", "training"),
             ("disagreements/", "disagreement"),
             ("runs/", "run"),
         ):

@@ -1,5 +1,7 @@
 """Trainings as pages: the lead makes one and sets keys, a trainee sees how they stand."""
 
+from typing import Any
+
 import pytest
 from django.urls import reverse
 
@@ -119,6 +121,93 @@ def test_programs_make_trainings_and_read_results() -> None:
     assert told["coders"][0]["share"] is None
     wrong = lea.post(address, {"coders": ["ana"], "size": 99}, content_type="application/json")
     assert wrong.status_code == 400
+
+
+WHOLE: list[dict[str, Any]] = [
+    {
+        "dimension": "topics",
+        "code": "hope",
+        "said": "yes",
+        "value": None,
+        "why": "it is said",
+        "passages": [[2, 6]],
+    },
+    {"dimension": "topics", "code": "worry", "said": "unsure"},
+    {"dimension": "stance", "code": "for", "said": "no"},
+    {"dimension": "stance", "code": "against", "said": "no", "why": "neither"},
+    {"dimension": "trust", "code": "trust", "said": "yes", "value": 62.5},
+]
+
+
+def test_programs_set_a_key_and_read_it_as_it_was_set() -> None:
+    study = made(6)
+    sample = draw_training(study, coders=["ana"], size=1, seed=1)
+    lea = sign_in("lea")
+    [told] = lea.get(reverse("api_trainings", args=[study.slug])).json()["trainings"]
+    item = sample.items.get()
+    name = item.segment.transcript.external_id
+    assert told["interviews"] == [{"item": item.pk, "interview": name}]
+    door = reverse("api_training_key", args=[study.slug, item.pk])
+    before = lea.get(door).json()
+    assert (before["key"], before["settled"], before["interview"]) == ([], False, name)
+    assert before["turns"][0]["words"] == item.segment.transcript.text
+
+    def put(key: object, who: str = "lea") -> Any:
+        return sign_in(who).put(door, {"key": key}, content_type="application/json")
+
+    assert put(WHOLE).status_code == 200
+    now = lea.get(door).json()["key"]
+    assert sorted(map(str, now)) == sorted(map(str, in_order(WHOLE)))
+    assert key_of(item)["topics", "hope"].passages == ((2, 6),)
+    assert put(now).json()["key"] == now  # what is read can be put again
+    assert not without_key(sample)
+    assert put(WHOLE, "ana").status_code == 404
+    assert sign_in("ana").get(door).status_code == 404
+
+    answer(sample, "ana", says())
+    assert lea.get(door).json()["settled"]
+    late = put(WHOLE)
+    assert late.status_code == 400
+    assert "its key stays as it is" in str(late.json())
+
+
+def in_order(key: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return `key` with its fields in the order in which they are told."""
+    fields = ("dimension", "code", "said", "value", "why", "passages")
+    empty: dict[str, Any] = {"value": None, "why": "", "passages": []}
+    return [{name: {**empty, **one}[name] for name in fields} for one in key]
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "sentence"),
+    [
+        (1, None, "says nothing yet about: Worry"),
+        (1, {"said": "perhaps"}, "not a valid choice"),
+        (1, {"code": "joy"}, "has no code “joy”"),
+        (1, {"code": "hope"}, "answered twice"),
+        (0, {"said": "no"}, "there is evidence for it"),
+        (0, {"passages": [[2, 600]]}, "not within"),
+        (0, {"passages": [[2]]}, "passages"),
+        (4, {"value": 162.5}, "from 0 to 100"),
+        (4, {"value": None}, "has no answer yet"),
+        (4, {"said": "no"}, "A value goes with the answer yes"),
+        (2, {"said": "yes"}, ""),
+        (3, {"said": "yes"}, ""),
+    ],
+)
+def test_a_key_that_does_not_fit_is_refused_in_one_sentence(
+    place: int, change: dict[str, Any] | None, sentence: str
+) -> None:
+    study = made(4)
+    item = draw_training(study, coders=["ana"], size=1, seed=1).items.get()
+    key = [one | (change or {}) if at == place else one for at, one in enumerate(WHOLE)]
+    if change is None:
+        del key[place]
+    door = reverse("api_training_key", args=[study.slug, item.pk])
+    sent = sign_in("lea").put(door, {"key": key}, content_type="application/json")
+    assert sent.status_code == (400 if sentence else 200)
+    assert sentence in sent.content.decode()
+    assert Ruling.objects.exists() == (not sentence)
 
 
 def test_the_review_page_leads_a_trainee_to_the_training_first() -> None:
