@@ -484,10 +484,10 @@ def test_on_a_telephone_words_are_added_to_a_code_by_touch(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def make_assisted() -> None:
+def make_assisted(*more: str) -> None:
     """Make a study whose machine says worry of both interviews, for a second look at each."""
     study = make_study("sample")
-    revision = make_revision(study)
+    revision = make_revision(study, ("hope", "worry", *more))
     run = make_run(revision, name="the machine")
     text, turns = conversation(ASKED, TOLD)
     for number in range(2):
@@ -523,6 +523,23 @@ def test_after_the_blind_answer_a_second_look_is_kept_apart(
         for coding in Coding.objects.filter(person__isnull=False)
     }
     assert said == {CodingKind.BLIND: {"hope"}, CodingKind.ASSISTED: {"hope", "worry"}}
+
+
+def test_what_is_said_beside_the_machines_answer_is_not_among_the_codes_used_last(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_assisted(*(f"c{number}" for number in range(10)))
+    page = go(context(), live_server)
+    until(page, "performance.getEntriesByName('review-ahead').length > 0")
+    press(page, "Digit1", "Digit0", "Enter")
+    expect(page.locator("#stage")).to_have_text("Second look")
+    expect(page.locator("#recent")).to_be_hidden()
+    page.locator('input[name="code:topics:worry"][value="yes"]').check(force=True)
+    press(page, "Enter")
+    expect(page.locator("#stage")).to_have_text("Blind")
+    assert strip(page) == ["Hope"]
+    all_sent(page)
+    assert Coding.objects.get(kind=CodingKind.ASSISTED).marks.filter(code__key="worry").exists()
 
 
 def test_what_was_entered_in_a_second_look_is_there_again_and_never_in_a_blind_one(
