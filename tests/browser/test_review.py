@@ -594,6 +594,40 @@ def test_what_was_entered_in_a_second_look_is_there_again_and_never_in_a_blind_o
     expect(page.locator("#stage")).to_have_text("Blind")
 
 
+def test_of_two_versions_of_a_second_look_the_coder_chooses_one(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_assisted()
+    page = go(context(), live_server)
+    press(page, "Digit1", "Digit0", "Enter")
+    expect(page.locator("#stage")).to_have_text("Second look")
+    page.get_by_label("Note").fill("begun")
+    all_sent(page)
+    elsewhere = go(context(), live_server)
+    expect(elsewhere.get_by_label("Note")).to_have_value("begun")
+    elsewhere.get_by_label("Note").fill("at the office")
+    all_sent(elsewhere)
+    page.get_by_label("Note").fill("on the train")
+    dialog = page.get_by_role("dialog", name="This interview was changed in another place")
+    expect(dialog).to_contain_text("Note: at the office")
+    dialog.get_by_role("button", name="Go on with this").click()
+    all_sent(page)
+    press(elsewhere, "Escape", "Enter")  # it was made from what is no longer there
+    choose = elsewhere.get_by_role("button", name="Choose which one holds")
+    choose.click()
+    dialog = elsewhere.get_by_role("dialog", name="This interview was changed in another place")
+    expect(elsewhere.locator("#stage")).to_have_text("Second look")
+    expect(dialog).to_contain_text("Note: on the train")
+    dialog.get_by_role("button", name="Go on with that").click()
+    expect(elsewhere.get_by_label("Note")).to_have_value("on the train")
+    press(elsewhere, "Escape", "Enter")
+    all_sent(elsewhere)
+    expect(elsewhere.locator("#stage")).to_have_text("Blind")
+    coding = Coding.objects.get(kind=CodingKind.ASSISTED)
+    assert coding.note == "on the train"
+    assert Coding.objects.by_people().get().note == ""
+
+
 def test_without_scripts_a_second_look_is_a_plain_page(
     context: Callable[..., BrowserContext], live_server: LiveServer
 ) -> None:
