@@ -118,3 +118,10 @@ def test_nothing_promises_an_e_mail_that_would_not_come(client: Client, address:
 
 def test_a_link_that_was_made_up_says_so(client: Client) -> None:
     assert "not good any more" in client.get("/accounts/reset/x/y/").content.decode()
+
+
+def test_a_short_password_is_refused_in_a_sentence_of_our_own(client: Client) -> None:
+    client.force_login(make_person("ana"), backend="django.contrib.auth.backends.ModelBackend")
+    sent = {"old_password": "a long password", "new_password1": "a", "new_password2": "a"}
+    page = client.post("/accounts/password/", sent).content.decode()
+    assert "This password is too short: it needs at least 8 characters." in page
