@@ -245,7 +245,9 @@ class _Checked:
             machine, stratum = self.labels, np.zeros(len(self.unit), np.int64)
             drawn = np.arange(len(self.unit))
             domain = None if domain is None else domain[self.unit]
-        review = Review(machine, stratum, drawn, self.inclusion, self.reference.labels)
+        review = Review(
+            machine, stratum, drawn, self.inclusion, self.reference.labels, self.interviews
+        )
         found = accuracy(
             review,
             self.chance(f"scores/{area.by if area else ''}"),
@@ -300,6 +302,9 @@ class _Checked:
         checked = (self.labels[:, question.columns] == 1) & ~np.isnan(y)
         said = confidence[:, question.columns]
         weights = np.broadcast_to(1 / self.inclusion[:, None], y.shape)
+        # Several codes of a segment are no more independent than segments of a participant.
+        home = self.unit if self.interviews is None else self.interviews
+        homes = np.broadcast_to(home[:, None], y.shape)
         none_stated = not (~np.isnan(confidence)).any()
         rows = []
         for code, chosen in [
@@ -309,7 +314,7 @@ class _Checked:
                 for at, code in enumerate(question.codes)
             ),
         ]:
-            found = calibration(said[chosen], y[chosen], weights[chosen])
+            found = calibration(said[chosen], y[chosen], weights[chosen], clusters=homes[chosen])
             rows.append(
                 CalibrationRow(
                     question.key,

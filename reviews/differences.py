@@ -1,18 +1,15 @@
 """Differences between groups: how much more often one voices a code than another, and how sure.
 
 From rows of prevalence by one attribute: groups are drawn from apart, so that MOVER (Zou and Donner
-2008) makes the interval of a difference from those of both shares,
-`d - sqrt((p1-l1)^2 + (u2-p2)^2)` to `d + sqrt((u1-p1)^2 + (p2-l2)^2)`.
+2008) makes the interval of a difference from those of both shares.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
-
 from reviews.prevalence import Domain, PrevalenceRow
-from reviews.stats.intervals import critical, sidak
+from reviews.stats.intervals import critical, difference, sidak
 from reviews.stats.prevalence import LEAST_REVIEWED
 
 MOST_COMPARED = 6
@@ -75,12 +72,13 @@ def _pairs(groups: list[PrevalenceRow]) -> list[tuple[PrevalenceRow, PrevalenceR
 def _difference(
     first: PrevalenceRow, second: PrevalenceRow, by: str, widened: float
 ) -> DifferenceRow:
-    d = first.corrected - second.corrected
-    below = float(np.hypot(first.corrected - first.low, second.high - second.corrected))
-    above = float(np.hypot(first.high - first.corrected, second.corrected - second.low))
-    ends = d - below, d + above, d - widened * below, d + widened * above
+    one, other = ((row.corrected, row.low, row.high) for row in (first, second))
+    d, low, high = difference(one, other)
+    _, low_all, high_all = difference(one, other, widened)
+    ends = [low, high, low_all, high_all]
     if first.quantity == "share":
-        ends = tuple(min(max(end, -1.0), 1.0) for end in ends)  # type: ignore[assignment]
+        ends = [min(max(end, -1.0), 1.0) for end in ends]
+    low, high, low_all, high_all = ends
     return DifferenceRow(
         first.dimension,
         first.code,
@@ -89,6 +87,9 @@ def _difference(
         first.domain,
         second.domain,
         d,
-        *ends,
+        low,
+        high,
+        low_all,
+        high_all,
         first.machine - second.machine,
     )

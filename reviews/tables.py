@@ -118,9 +118,12 @@ class Units:
 
     @cached_property
     def clusters(self) -> Ints | None:
-        """The interview of each unit, or None where every interview is one unit."""
-        several = len(np.unique(self.transcript)) < len(self)
-        return self.transcript if several else None
+        """Whose words each unit holds, or None where everybody gave one unit.
+
+        Several segments of an interview, and several interviews of a participant, are alike.
+        """
+        several = len(np.unique(self.participant)) < len(self)
+        return self.participant if several else None
 
 
 @dataclass(frozen=True)
@@ -259,7 +262,7 @@ class Table:
 
     @property
     def interviews(self) -> Ints | None:
-        """The interview of each item, or None where every interview is one unit."""
+        """Whose words each item holds, or None where everybody gave one unit."""
         if self.drawn is None or self.units.clusters is None:
             return None
         return self.units.clusters[self.drawn.unit]

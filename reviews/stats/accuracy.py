@@ -7,6 +7,8 @@ neither right nor wrong. Tables are machine (rows) × people (columns).
 
 Source: share and variance of each machine label as in `cells`; then Beta posteriors under Jeffreys'
 prior, with effective sizes, of PPV and of false omission, put through the formulas (Monte Carlo).
+Where several units are of one participant, limits move out as `clusters` says, for each score by
+its own linearised residuals.
 """
 
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ import numpy as np
 
 from reviews.stats.arrays import Floats, Generator, Ints, Whole, ratio, totals
 from reviews.stats.cells import answered_inclusion, count_cells, solve
+from reviews.stats.clusters import Clusters
 from reviews.stats.intervals import wilson
 from reviews.stats.prevalence import LEAST_REVIEWED, Review
 
@@ -108,6 +111,11 @@ def accuracy(
         ends = _limits(p[some], effective[some], weight[some], rng, replicates, confidence)
         low[:, some] = np.fmin(ends[0], estimate[:, some])
         high[:, some] = np.fmax(ends[1], estimate[:, some])
+    if review.clusters is not None:
+        w = 1 / np.where(answered, pi, 1.0)
+        wide = _clustered(review, review.clusters, w, area, domains, known, weight, confidence)
+        low = np.maximum(estimate - wide * (estimate - low), 0)
+        high = np.minimum(estimate + wide * (high - estimate), 1)
     hits = said_yes
     rows = []
     for problem in range(problems):
@@ -145,6 +153,56 @@ def _scores(ppv: Floats, omitted: Floats, yes: Floats, no: Floats) -> Floats:
             ratio(2 * hits, yes + hits + missed),
         ]
     )
+
+
+def _clustered(
+    review: Review,
+    clusters: Whole,
+    weights: Floats,
+    area: Ints,
+    domains: int,
+    p: Floats,
+    size: Floats,
+    confidence: float,
+) -> Floats:
+    """Return by how much limits move out, 4 × problems, for units that share a participant."""
+    codes = review.machine.shape[1]
+    home = area[review.drawn]
+    within = Clusters.within(clusters, home, domains)
+    wide = np.ones((len(SCORES), domains, codes))
+    slopes = _slopes(p[:, 1], p[:, 0], size[:, 1], size[:, 0])
+    for code in range(codes):
+        said = review.machine[review.drawn, code].astype(np.int64)
+        y = review.y[:, code]
+        used = ~np.isnan(y) & (said >= 0)
+        problem = home * codes + code
+        key, label = problem * 2 + said, np.maximum(said, 0)
+        w = np.where(used, weights[:, code], 0.0)
+        whole = totals(np.where(used, key, 0), w, len(p) * 2)
+        v = np.where(used, ratio(w, whole[np.where(used, key, 0)]), 0.0)
+        residual = np.where(used, v * (np.nan_to_num(y) - p[problem, label]), 0.0)
+        for place in range(len(SCORES)):
+            slope = np.nan_to_num(slopes[place, problem, label])
+            # A share of 0 or 1 takes the slope away from the other label, but not its clusters.
+            alike = np.where(slope != 0, np.abs(slope), 0.0) * v
+            spread = within.inflation(slope * residual, alike, label)
+            wide[place, :, code] = np.sqrt(spread) * within.reach(alike, confidence)
+    return wide.reshape(len(SCORES), -1)
+
+
+def _slopes(ppv: Floats, omitted: Floats, yes: Floats, no: Floats) -> Floats:
+    """Return how fast each score moves with false omission and with PPV, 4 × ... × 2."""
+    hits, missed = yes * ppv, no * omitted
+    right_no, extra = no - missed, yes - hits
+    true, false, both = hits + missed, right_no + extra, yes + hits + missed
+    ones = np.ones_like(hits)
+    pairs = [
+        (0 * ones, ones),
+        (-ratio(no * hits, true**2), ratio(yes * missed, true**2)),
+        (-ratio(no * extra, false**2), ratio(yes * right_no, false**2)),
+        (-ratio(2 * no * hits, both**2), ratio(2 * yes * (both - hits), both**2)),
+    ]
+    return np.stack([np.stack(pair, axis=-1) for pair in pairs])
 
 
 def _limits(
@@ -258,10 +316,17 @@ class Calibration:
     status: Literal["ok", "no_confidence", "insufficient", "no_marks"]
 
 
-def calibration(confidence: Floats, right: Floats, weights: Floats, bins: int = 10) -> Calibration:
+def calibration(
+    confidence: Floats,
+    right: Floats,
+    weights: Floats,
+    bins: int = 10,
+    clusters: Whole | None = None,
+) -> Calibration:
     """Return the calibration of marks: `confidence` (NaN: not stated) and how `right` each is.
 
-    Bins are equally wide and those without marks are left out; 1 belongs to the last one.
+    Bins are equally wide and those without marks are left out; 1 belongs to the last one. Marks of
+    one of `clusters` (a segment, a participant) count as far as they tell different things.
 
     >>> found = calibration(np.repeat([0.9, 0.6], 10), np.repeat([1.0, 0.5], 10), np.ones(20))
     >>> round(found.error, 3), [one.count for one in found.bins]
@@ -277,7 +342,12 @@ def calibration(confidence: Floats, right: Floats, weights: Floats, bins: int = 
     sums = totals(place, np.stack([w, w * said, w * y, w * w], axis=1), bins)
     count = np.bincount(place, minlength=bins)
     mean, hit = ratio(sums[:, 1], sums[:, 0]), ratio(sums[:, 2], sums[:, 0])
-    low, high = wilson(np.nan_to_num(hit), np.nan_to_num(ratio(sums[:, 0] ** 2, sums[:, 3])))
+    effective = np.nan_to_num(ratio(sums[:, 0] ** 2, sums[:, 3]))
+    if clusters is not None:
+        within = Clusters.within(clusters[stated], place, bins)
+        spread = within.inflation(w * (y - np.nan_to_num(hit)[place]), w)
+        effective = effective / (spread * within.reach(np.ones(w.size)) ** 2)
+    low, high = wilson(np.nan_to_num(hit), effective)
     used = np.flatnonzero(count)
     apart = float((sums[used, 0] * np.abs(hit - mean)[used]).sum() / w.sum())
     return Calibration(
@@ -340,7 +410,7 @@ def error_test(
     design stratum, but for what the groups are made of. The statistic is
     `sum_g (sum_{i in g} (e_i - mean of its block))^2 / n_g`. Where `clusters` (interviews) have
     several units, whole interviews swap. `bound` is MOVER over Wilson's limits, each group against
-    the others, by effective sizes, with Sidak's confidence.
+    the others, by effective sizes (fewer where units share a participant), with Sidak's confidence.
     """
     decided = (error == 0) | (error == 1)
     split = int((~decided & ~np.isnan(error)).sum())
@@ -358,7 +428,7 @@ def error_test(
     w = np.ones(at.size) if weights is None else weights[at]
     # Blocks may be many and small; one that holds a single group decides nothing.
     _, inner = np.unique(block[at], return_inverse=True)
-    members = None if clusters is None else np.unique(clusters[at], return_inverse=True)[1]
+    members = None if clusters is None else Clusters.within(clusters[at], of, kept.size).of
     if members is not None and members.max(initial=-1) + 1 == members.size:
         members = None
     p_value = _permuted(e, of, inner, members, kept.size, rng, replicates)
@@ -366,8 +436,11 @@ def error_test(
     rest = sums.sum(axis=0) - sums
     own, other = sums[:, 1] / sums[:, 0], rest[:, 1] / rest[:, 0]
     each = confidence ** (1 / kept.size)
-    low, high = wilson(own, sums[:, 0] ** 2 / sums[:, 2], each)
-    other_low, other_high = wilson(other, rest[:, 0] ** 2 / rest[:, 2], each)
+    n, n_other = sums[:, 0] ** 2 / sums[:, 2], rest[:, 0] ** 2 / rest[:, 2]
+    if members is not None:
+        n, n_other = _apart(e, w, of, members, own, other, each, n, n_other)
+    low, high = wilson(own, n, each)
+    other_low, other_high = wilson(other, n_other, each)
     apart = own - other
     ends = (
         np.abs(apart - np.hypot(own - low, other_high - other)),
@@ -385,6 +458,31 @@ def error_test(
         p_value,
         "ok",
     )
+
+
+def _apart(
+    e: Floats,
+    w: Floats,
+    of: Ints,
+    members: Ints,
+    own: Floats,
+    other: Floats,
+    confidence: float,
+    n: Floats,
+    n_other: Floats,
+) -> tuple[Floats, Floats]:
+    """Return the effective sizes of each group and of its others, for units that share a member."""
+    inside = Clusters.within(members, of, own.size)
+    spread = inside.inflation(w * (e - own[of]), w)
+    n = n / (spread * inside.reach(np.ones(w.size), confidence) ** 2)
+    found = []
+    for group in range(own.size):
+        rest = of != group
+        outside = Clusters.within(members[rest], np.zeros(int(rest.sum()), np.int64), 1)
+        spread = outside.inflation(w[rest] * (e[rest] - other[group]), w[rest])
+        reach = outside.reach(np.ones(int(rest.sum())), confidence)
+        found.append(float(n_other[group] / (spread * reach**2)[0]))
+    return n, np.array(found)
 
 
 def _permuted(

@@ -53,6 +53,25 @@ def jeffreys(p: Floats, n: Floats, confidence: float = 0.95) -> tuple[Floats, Fl
     return np.where(p == 0, 0.0, low), np.where(p == 1, 1.0, high)
 
 
+Estimated = tuple[float, float, float]
+"""An estimate and its two limits."""
+
+
+def difference(first: Estimated, second: Estimated, wide: float = 1.0) -> Estimated:
+    """Return first less second of two apart estimates, by MOVER (Zou and Donner 2008).
+
+    `d - sqrt((p1-l1)^2 + (u2-p2)^2)` to `d + sqrt((u1-p1)^2 + (p2-l2)^2)`, for Wilson's limits
+    method 10 of Newcombe (1998); `wide` times as far out where many differences are to hold.
+
+    >>> tuple(round(end, 4) for end in difference((0.7, 0.5667, 0.8085), (0.6, 0.4905, 0.7)))
+    (0.1, -0.0666, 0.2542)
+    """
+    (p1, l1, u1), (p2, l2, u2) = first, second
+    d = p1 - p2
+    below, above = np.hypot(p1 - l1, u2 - p2), np.hypot(u1 - p1, p2 - l2)
+    return d, d - wide * float(below), d + wide * float(above)
+
+
 Grade = Literal["A", "B", "C", "D"]
 Method = Literal["cells", "hajek", "smoothed", "none"]
 

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from reviews.stats.arrays import Bools, Floats, Ints, Whole, ratio, totals
 from reviews.stats.cells import (
@@ -28,16 +27,14 @@ from reviews.stats.cells import (
     post_stratify,
     solve,
 )
-from reviews.stats.intervals import Grade, Method, critical, grade, sidak, wilson
+from reviews.stats.clusters import Clusters, student
+from reviews.stats.intervals import Grade, Method, grade, sidak, wilson
 from reviews.stats.smoothing import Smoothed, smooth
 
 Status = Literal["ok", "insufficient", "model_assisted", "machine_only", "no_population"]
 
 LEAST_REVIEWED = 10
 """Answers below which a domain is reported without being ranked."""
-
-FAR = 1e9
-"""How far limits go where a single interview answered: as far as there is anything."""
 
 Merged = tuple[tuple[tuple[int, int], ...], ...]
 
@@ -46,9 +43,9 @@ Merged = tuple[tuple[tuple[int, int], ...], ...]
 class Review:
     """What the machine said about all units and people about the drawn ones.
 
-    `clusters` names the interview of each drawn unit, where several units may come from one:
-    variances are then those of interview totals, and intervals take t with one degree of freedom
-    fewer than there are interviews.
+    `clusters` names the participant of each drawn unit, where several units may come from one:
+    variances are then those of participants' totals, and intervals take t with one degree of
+    freedom fewer than there are participants.
     """
 
     machine: Whole
@@ -326,22 +323,22 @@ def _rows(task: _Task, overall: bool, options: Options) -> list[Prevalence]:
 class Clustering:
     """How much several units of one interview inflate variances, problems × outcomes.
 
-    `shares` is for the cell estimator, `people` for people alone; 1 or more. `interviews` counts
-    those with an answer, by problem.
+    `shares` is for the cell estimator, `people` for people alone; 1 or more. Participants with an
+    answer are counted by how much they weigh in either, by problem.
     """
 
     shares: Floats
     people: Floats
-    interviews: Ints
+    number: Floats
+    number_people: Floats
 
     def widen(
         self, p: Floats, ends: tuple[Floats, Floats], confidence: float, *, people: bool = False
     ) -> tuple[Floats, Floats]:
-        """Return the limits as far out as interview totals and their few degrees of freedom say."""
-        degrees = np.maximum(self.interviews - 1, 0)
-        t = special.stdtrit(np.maximum(degrees, 1), (1 + confidence) / 2)
-        reach = np.where(degrees > 0, t / critical(confidence), FAR)[:, None]
-        factor = np.sqrt(self.people if people else self.shares) * reach
+        """Return the limits as far out as participants' totals and their small number say."""
+        spread = self.people if people else self.shares
+        reach = student(self.number_people if people else self.number, confidence)
+        factor = np.sqrt(spread) * reach[:, None]
         low, high = ends
         below = np.where(p > low, p - factor * np.maximum(p - low, 0), low)
         above = np.where(high > p, p + factor * np.maximum(high - p, 0), high)
@@ -349,60 +346,47 @@ class Clustering:
 
 
 def clustering(task: _Task, clusters: Whole) -> Clustering:
-    """Return the ratio of the variance of interview totals to that of units as if apart.
+    """Return the ratio of the variance of participants' totals to that of units as if apart.
 
     Totals are of `w (y - p)`, for the cell estimator with the share p of the machine's label and
-    scaled to the label's size. Where nothing varies it is that of answers alike in an interview,
-    `sum (sum w)^2 / sum w^2`.
+    scaled to the label's size; see `stats.clusters`.
     """
     review = task.review
     _, columns, outcomes = task.shape
     labels = task.labels + 1
-    _, interview = np.unique(clusters, return_inverse=True)
-    interviews = int(interview.max(initial=-1)) + 1
     area = task.domain[review.drawn]
+    within = Clusters.within(clusters, area, task.domains)
     label = review.machine[review.drawn].astype(np.int64) + 1
     w = np.where(task.answered, 1 / review.inclusion[:, None], 0.0)
     y = np.nan_to_num(task.y)
-    column = np.arange(columns)
-    problem = area[:, None] * columns + column
-    home = np.zeros((interviews, columns), np.int64)
-    home[interview] = problem
-    sizes = np.zeros(task.problems * labels)
-    for at in range(columns):
-        key = (task.domain * columns + at) * labels + review.machine[:, at] + 1
-        sizes += np.bincount(key.astype(np.int64), minlength=sizes.size)
-
-    def by_interview(values: Floats) -> Floats:
-        squares = totals(interview, values, interviews) ** 2
-        return totals(home.ravel(), squares.ravel(), task.problems)
-
-    def ratios(cell: Ints, cells: int, size: Floats | None) -> Floats:
-        weight = totals(cell.ravel(), w.ravel(), cells)
-        scale = np.ones(cells) if size is None else ratio(size, weight)
-        v = w * np.nan_to_num(scale)[cell]
-        found = np.ones((task.problems, outcomes))
-        plain = _squares(v, problem, task.problems)
-        alike = by_interview(v)
+    shape = (task.domains, columns, outcomes)
+    shares, people = np.ones(shape), np.ones(shape)
+    number = np.ones((2, task.domains, columns))
+    for column in range(columns):
+        key = area * labels + label[:, column]
+        sizes = np.bincount(
+            task.domain * labels + review.machine[:, column] + 1, minlength=task.domains * labels
+        )
+        weight = totals(key, w[:, column], sizes.size)
+        v = w[:, column] * np.nan_to_num(ratio(sizes.astype(np.float64), weight))[key]
+        number[:, :, column] = within.number(v), within.number(w[:, column])
         for outcome in range(outcomes):
-            said = totals(cell.ravel(), (w * y[:, :, outcome]).ravel(), cells)
-            residual = v * (y[:, :, outcome] - np.nan_to_num(ratio(said, weight))[cell])
-            apart = _squares(residual, problem, task.problems)
-            grouped = by_interview(residual)
-            varied = apart > 1e-18 * plain
-            found[:, outcome] = np.where(varied, ratio(grouped, apart), ratio(alike, plain))
-        return np.maximum(np.nan_to_num(found, nan=1.0), 1)
-
-    used = totals(interview, task.answered.astype(np.float64), interviews) > 0
+            said = y[:, column, outcome]
+            mean = np.nan_to_num(ratio(totals(key, w[:, column] * said, sizes.size), weight))
+            found = within.inflation(v * (said - mean[key]), v, label[:, column])
+            shares[:, column, outcome] = found
+            mean = _weighted(said, w[:, column], area, task.domains)
+            found = within.inflation(w[:, column] * (said - mean[area]), w[:, column])
+            people[:, column, outcome] = found
+    flat = (task.problems, outcomes)
     return Clustering(
-        ratios(problem * labels + label, task.problems * labels, sizes),
-        ratios(problem, task.problems, None),
-        np.bincount(home[used], minlength=task.problems),
+        shares.reshape(flat), people.reshape(flat), number[0].ravel(), number[1].ravel()
     )
 
 
-def _squares(values: Floats, problem: Ints, problems: int) -> Floats:
-    return totals(problem.ravel(), (values**2).ravel(), problems)
+def _weighted(values: Floats, weights: Floats, group: Ints, groups: int) -> Floats:
+    found = ratio(totals(group, weights * values, groups), totals(group, weights, groups))
+    return np.nan_to_num(found)
 
 
 def _people(task: _Task, population: Ints) -> _People:

@@ -27,6 +27,7 @@ from scipy import special
 
 from reviews.stats.arrays import Bools, Floats, Generator, Ints, Whole, ratio, totals
 from reviews.stats.cells import answered_inclusion, count_cells, post_stratify
+from reviews.stats.clusters import Clusters
 from reviews.stats.intervals import critical, sidak
 from reviews.stats.prevalence import Review
 
@@ -281,7 +282,7 @@ def _labels(
 
 
 def _clustering(review: Review, shares: Floats, answered: Bools, clusters: Whole) -> float:
-    """Return how much several units of an interview inflate the variance, t's tails included."""
+    """Return how much units that share a participant inflate the variance, t's tails included."""
     label = review.machine[review.drawn][answered, 0].astype(np.int64) + 1
     w, y = 1 / review.inclusion[answered], shares[answered]
     size = np.bincount(review.machine[:, 0].astype(np.int64) + 1, minlength=JOINT + 1)
@@ -289,13 +290,9 @@ def _clustering(review: Review, shares: Floats, answered: Bools, clusters: Whole
     share = ratio(totals(label, w[:, None] * y, JOINT + 1), weight[:, None])
     v = w * ratio(size.astype(np.float64), weight)[label]
     residual = v[:, None] * (y - share[label])
-    _, home = np.unique(clusters[answered], return_inverse=True)
-    interviews = int(home.max()) + 1
-    apart = float((residual**2).sum())
-    grouped = float((totals(home, residual, interviews) ** 2).sum())
-    inflation = max(grouped / apart, 1.0) if apart > 0 else len(y) / interviews
-    tail = special.stdtrit(max(interviews - 1, 1), 0.975) / critical()
-    return float(inflation * tail**2)
+    within = Clusters.within(clusters[answered], np.zeros(w.size, np.int64), 1)
+    inflation = max(float(within.inflation(case, v, label)[0]) for case in residual.T)
+    return inflation * float(within.reach(v)[0]) ** 2
 
 
 def _draws(

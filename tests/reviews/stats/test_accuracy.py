@@ -1,6 +1,6 @@
 """The machine against people has the scores of scikit-learn, and limits that hold the truth."""
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -17,12 +17,16 @@ from sklearn.metrics import (
 )
 
 from reviews.stats.accuracy import (
+    _scores,
+    _slopes,
     accuracy,
     calibration,
     category_confusion,
     code_confusion,
     error_test,
 )
+from reviews.stats.arrays import Whole
+from reviews.stats.intervals import difference
 from reviews.stats.prevalence import Review
 from tests.reviews.stats.reviews import crossed, population, sampled
 
@@ -95,6 +99,105 @@ def test_limits_of_the_scores_hold_the_truth_about_95_times_in_100() -> None:
         for name, value in wanted.items():
             held[name] += getattr(row, f"{name}_low") <= value <= getattr(row, f"{name}_high")
     assert all(count / runs >= 0.91 for count in held.values()), held
+
+
+def clustered(rng: np.random.Generator, participants: int, each: int) -> tuple[Whole, ...]:
+    """Whose a segment is, what is true and what the machine says, alike within participants."""
+    who = np.repeat(np.arange(participants), each)
+    often, sure, false = (rng.beta(2 * m, 2 * (1 - m), participants)[who] for m in (0.3, 0.8, 0.1))
+    truth = rng.random(who.size) < often
+    machine = rng.random(who.size) < np.where(truth, sure, false)
+    return who, truth.astype(np.int64), machine.astype(np.int64)
+
+
+def test_segments_of_one_participant_widen_the_scores_and_only_them() -> None:
+    who, truth, machine = clustered(chance(4), 400, 5)
+    drawn = np.flatnonzero(who % 4 == 0)
+    review = Review(
+        machine[:, None], np.zeros(who.size, np.int64), drawn, np.full(drawn.size, 0.25),
+        truth[drawn, None].astype(float),
+    )  # fmt: skip
+    [plain] = accuracy(review, chance())
+    [wide] = accuracy(replace(review, clusters=who[drawn]), chance())
+    [single] = accuracy(replace(review, clusters=np.arange(drawn.size)), chance())
+    for name in ("precision", "recall", "specificity", "f1"):
+        low, high = f"{name}_low", f"{name}_high"
+        assert getattr(wide, name) == getattr(plain, name)
+        assert getattr(wide, low) < getattr(plain, low)
+        assert getattr(wide, high) > getattr(plain, high)
+        ratio = getattr(single, high) - getattr(single, low)
+        assert ratio == pytest.approx(getattr(plain, high) - getattr(plain, low), rel=0.01)
+
+
+@pytest.mark.parametrize("numbers", [(0.7, 0.1, 90.0, 410.0), (1.0, 0.0, 20.0, 80.0)])
+def test_scores_move_as_fast_as_their_slopes_say(
+    numbers: tuple[float, float, float, float],
+) -> None:
+    ppv, omitted, yes, no = (np.array([value]) for value in numbers)
+    slopes = _slopes(ppv, omitted, yes, no)[:, 0]
+    step = 1e-6
+    for place, (up, down) in enumerate((((0, step), (0, -step)), ((step, 0), (-step, 0)))):
+        moved = [_scores(ppv + by, omitted + other, yes, no)[:, 0] for other, by in (up, down)]
+        assert slopes[:, 1 - place] == pytest.approx((moved[0] - moved[1]) / (2 * step), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_limits_of_the_scores_hold_the_truth_where_participants_are_drawn_whole() -> None:
+    who, truth, machine = clustered(chance(9), 1000, 4)
+    wanted = {
+        "precision": truth[machine == 1].mean(),
+        "recall": machine[truth == 1].mean(),
+        "specificity": 1 - machine[truth == 0].mean(),
+        "f1": 2 * (truth * machine).sum() / (truth.sum() + machine.sum()),
+    }
+    held, apart = dict.fromkeys(wanted, 0), dict.fromkeys(wanted, 0)
+    for seed in range(200):
+        rng = chance(seed)
+        drawn = np.flatnonzero(np.isin(who, rng.permutation(1000)[:150]))
+        review = Review(
+            machine[:, None], np.zeros(who.size, np.int64), drawn, np.full(600, 0.15),
+            truth[drawn, None].astype(float),
+        )  # fmt: skip
+        for count, one in ((held, replace(review, clusters=who[drawn])), (apart, review)):
+            [row] = accuracy(one, rng, replicates=600)
+            for name, value in wanted.items():
+                count[name] += getattr(row, f"{name}_low") <= value <= getattr(row, f"{name}_high")
+    assert all(count / 200 >= 0.91 for count in held.values()), held
+    assert all(count / 200 < 0.91 for count in apart.values()), apart  # what it would be without
+
+
+def test_the_bound_of_an_error_test_is_newcombes_interval_of_both_groups() -> None:
+    error = np.repeat([1.0, 0, 1, 0], [12, 68, 6, 94])
+    group = np.repeat([0, 1], [80, 100])
+    found = error_test(error, group, np.zeros(180, int), chance(), replicates=99)
+    each = 0.95 ** (1 / 2)
+    ends = [
+        stats.binomtest(x, n).proportion_ci(each, method="wilson") for x, n in ((12, 80), (6, 100))
+    ]
+    apart = difference((12 / 80, ends[0].low, ends[0].high), (6 / 100, ends[1].low, ends[1].high))
+    assert found.difference == pytest.approx(0.09)
+    assert found.bound == pytest.approx(max(abs(apart[1]), abs(apart[2])))
+
+
+def test_the_bound_of_an_error_test_is_wider_where_segments_share_a_participant() -> None:
+    rng = chance(6)
+    who = np.repeat(np.arange(60), 5)
+    error = (rng.random(60) < 0.2)[who].astype(float)
+    group = (who % 2).astype(np.int64)
+    block = np.zeros(300, int)
+    plain = error_test(error, group, block, rng, replicates=99)
+    alike = error_test(error, group, block, rng, clusters=who, replicates=99)
+    assert alike.difference == plain.difference
+    assert alike.bound > 1.3 * plain.bound
+
+
+def test_marks_of_one_participant_tell_less_of_calibration() -> None:
+    said, right = np.full(100, 0.75), np.repeat([1.0, 0.0], [70, 30])
+    plain = calibration(said, right, np.ones(100))
+    alike = calibration(said, right, np.ones(100), clusters=np.arange(100) // 5)
+    assert (alike.error, alike.brier) == (plain.error, plain.brier)
+    [one], [other] = plain.bins, alike.bins
+    assert other.right_high - other.right_low > 1.8 * (one.right_high - one.right_low)
 
 
 def test_too_little_has_no_limits_and_says_why() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import special
+from scipy import special, stats
 
 from reviews.stats import cells
 from reviews.stats.arrays import Floats
@@ -82,6 +82,48 @@ def test_limits_of_cells_combine_alike_when_they_are_those_of_wilson(
     monkeypatch.setattr(cells, "jeffreys", wilson)
     found = one(review)
     assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
+
+
+def test_unequal_weights_have_the_variance_and_limits_of_the_formula_written_out() -> None:
+    rng = np.random.default_rng(8)
+    machine = rng.integers(0, 2, 900)
+    drawn = rng.permutation(900)[:160]
+    pi = rng.uniform(0.08, 0.6, 160)
+    y = (rng.random(160) < np.where(machine[drawn] == 1, 0.7, 0.15)).astype(float)
+    [row] = code_prevalence(
+        Review(machine[:, None], np.zeros(900, np.int64), drawn, pi, y[:, None])
+    )
+    total = variance = below = above = 0.0
+    for label in (0, 1):
+        own = [at for at in range(160) if machine[drawn[at]] == label]
+        size, n = int((machine == label).sum()), len(own)
+        sum_w = sum(1 / pi[at] for at in own)
+        share = sum(y[at] / pi[at] for at in own) / sum_w
+        v = sum((1 - pi[at]) / pi[at] ** 2 * (y[at] - share) ** 2 for at in own)
+        v *= n / (n - 1) / sum_w**2
+        most = sum_w**2 / sum(1 / pi[at] ** 2 for at in own) / (1 - n / size)
+        effective = min(share * (1 - share) / v, most)
+        low, high = stats.beta(effective * share + 0.5, effective * (1 - share) + 0.5).ppf(
+            [0.025, 0.975]
+        )
+        weight = size / 900
+        total += weight * share
+        variance += weight**2 * v
+        below += (weight * (share - low)) ** 2
+        above += (weight * (high - share)) ** 2
+    assert row.corrected == pytest.approx(total)
+    assert row.se == pytest.approx(variance**0.5)
+    assert row.low == pytest.approx(total - below**0.5)
+    assert row.high == pytest.approx(total + above**0.5)
+    # People alone: the same as one cell, with Wilson's limits.
+    w = 1 / pi
+    human = float((w * y).sum() / w.sum())
+    v = 160 / 159 * float(((1 - pi) * w**2 * (y - human) ** 2).sum()) / w.sum() ** 2
+    most = w.sum() ** 2 / (w**2).sum() / (1 - 160 / 900)
+    ends = wilson(np.array([human]), np.array([min(human * (1 - human) / v, most)]))
+    assert row.human == pytest.approx(human)
+    assert (row.human_low, row.human_high) == pytest.approx((ends[0][0], ends[1][0]))
+    assert row.gain == pytest.approx(v / variance)
 
 
 def test_one_cell_is_the_answers_of_people_alone() -> None:

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy import stats
 
-from reviews.stats.smoothing import between_domains, smooth
+from reviews.stats.smoothing import GRID, between_domains, smooth
 
 
 def test_the_fewer_domains_the_more_spread_between_them_is_assumed() -> None:
@@ -11,6 +12,19 @@ def test_the_fewer_domains_the_more_spread_between_them_is_assumed() -> None:
         for d in (1, 10)
     )
     assert ten < 0.1 < 0.25 < one
+
+
+def test_the_spread_between_domains_is_averaged_over_the_likelihood_of_scipy() -> None:
+    x, n, mean = np.array([2.0, 9, 4, 0, 7]), np.array([20.0, 30, 25, 12, 20]), 0.22
+    spread, likelihood = [], []
+    for root in GRID:
+        k = 1 / root**2 - 1
+        fit = stats.betabinom(n, k * mean, k * (1 - mean)).pmf(x).prod()
+        spread.append(1 / (k + 1))
+        likelihood.append(fit * root)
+    wanted = np.average(spread, weights=likelihood)
+    found = between_domains(x[:, None, None, None], n[:, None, None], np.array([[[mean]]]))
+    assert found.ravel() == pytest.approx([wanted])
 
 
 @pytest.mark.parametrize("spread", [0.02, 0.2])
