@@ -11,11 +11,11 @@ from functools import partial
 
 from django.utils.translation import gettext as _
 
-from reviews.accuracy import AccuracyRow, ErrorTestRow
+from reviews.accuracy import AccuracyRow, CalibrationRow, ErrorTestRow
 from reviews.agreement import HUMANS
 from reviews.checklists import COREQ, SRQR, checklist
 from reviews.methods import methods, unfit
-from reviews.pictures import Cell, heat_map
+from reviews.pictures import Cell, Estimate, forest, heat_map
 from reviews.prevalence import PrevalenceRow
 from reviews.reports import Report
 from reviews.together_wording import (
@@ -61,7 +61,7 @@ def sections(report: Report, *, pictures: bool = True) -> list[Section]:
         _accuracy(report),
         _correction(report, pictures),
         *_confusion(report, pictures),
-        _calibration(report),
+        _calibration(report, pictures),
         _error_tests(report),
         _replacing(report),
         _differences(report),
@@ -239,7 +239,7 @@ def _confusion(report: Report, pictures: bool) -> Iterator[Section]:
         )
 
 
-def _calibration(report: Report) -> Section | None:
+def _calibration(report: Report, pictures: bool) -> Section | None:
     stated = [row for row in report.calibration if row.status == "ok"]
     if not report.calibration:
         return None
@@ -258,6 +258,7 @@ def _calibration(report: Report) -> Section | None:
                 "right answers, on average. Confidence only helps to draw samples: no estimate "
                 "rests on it."
             ),
+            *_bins_explained(stated),
         ),
         (_("Code"), _("Stated"), _("Calibration error"), _("Brier score")),
         tuple(
@@ -269,7 +270,33 @@ def _calibration(report: Report) -> Section | None:
             )
             for row in stated
         ),
+        picture=_bins_drawn(stated, report) if pictures else "",
     )
+
+
+def _bins_explained(rows: Sequence[CalibrationRow]) -> Iterator[str]:
+    if any(row.code is None for row in rows):
+        yield _(
+            "The picture: what was right among codes stated with a confidence of so many per cent, "
+            "with its 95 % interval; the cross is what was stated on average."
+        )
+
+
+def _bins_drawn(rows: Sequence[CalibrationRow], report: Report) -> str:
+    """Return the reliability diagram of every dimension as a whole."""
+    dots = [
+        Estimate(
+            f"{report.label(row.dimension, None)}: {100 * one.low:.0f}–{100 * one.high:.0f}",
+            one.right,
+            one.right_low,
+            one.right_high,
+            machine=one.confidence,
+        )
+        for row in rows
+        if row.code is None
+        for one in row.bins
+    ]
+    return forest(dots) if dots and len(dots) <= MOST_ROWS else ""
 
 
 def _error_tests(report: Report) -> Section | None:
@@ -293,6 +320,7 @@ def _error_tests(report: Report) -> Section | None:
             _("Errors among"),
             _("Reviewed"),
             _("Widest difference"),
+            _("Group that differs most"),
             _("No difference larger than"),
             _("p (Holm)"),
         ),
@@ -309,33 +337,48 @@ def _error_cells(row: ErrorTestRow, report: Report) -> tuple[str, ...]:
         where,
         count(row.reviewed),
         share(row.difference),
+        row.widest or NO_NUMBER,
         share(row.bound),
         p_value(row.p_holm),
     )
 
 
 def _replacing(report: Report) -> Section | None:
-    tested = [row for row in report.replacing if row.status == "ok"]
-    if not tested:
+    if not report.replacing:
         return None
+    title = _("May the machine stand in for a coder?")
+    tested = [row for row in report.replacing if row.status in ("ok", "baseline_passes")]
+    if not tested:
+        why = _("Not tested: it takes three people who coded thirty segments each, with others.")
+        return Section("replacing", title, (why,))
     return Section(
         "replacing",
-        _("May the machine stand in for a coder?"),
+        title,
         (
             _(
                 "The alternative annotator test (Calderon et al. 2025): it passes from a winning "
                 "rate of .5. Where a coder that reads nothing passes too, it tells nothing."
             ),
         ),
-        (_("Code"), _("Coders"), _("Winning rate"), _("Advantage"), _("Verdict")),
+        (
+            _("Code"),
+            _("Coders"),
+            _("Winning rate"),
+            _("Advantage"),
+            _("Who never says the code"),
+            _("Who always says the usual"),
+            _("Verdict"),
+        ),
         tuple(
             (
                 report.label(row.dimension, row.code),
                 count(len(row.coders)),
                 coefficient(row.winning_rate),
                 coefficient(row.advantage),
+                coefficient(row.never_winning_rate),
+                coefficient(row.majority_winning_rate),
                 _("tells nothing: a coder that reads nothing passes")
-                if row.never_passes or row.majority_passes
+                if row.status == "baseline_passes"
                 else _("passes")
                 if row.passes
                 else _("does not pass"),

@@ -223,6 +223,8 @@ FILES: dict[str, Callable[[Report], bytes]] = {
     "accuracy.csv": rows_file("machine", "accuracy"),
     "differences.csv": rows_file("differences"),
     "error_tests.csv": rows_file("machine", "error_tests"),
+    "calibration.csv": rows_file("machine", "calibration"),
+    "replacing.csv": rows_file("machine", "replacing"),
     "together.csv": rows_file("together", "pairs"),
     "scales_by_code.csv": rows_file("together", "among"),
     "design.json": record_file,

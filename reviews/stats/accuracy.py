@@ -212,9 +212,11 @@ def _limits(
     census = np.isinf(effective)
     n = np.where(census, 0.0, effective)
     known = np.where(np.isnan(p), 0.5, p)
-    # A label that nobody was asked about can hold anything; one that no unit has holds nothing.
+    # A label that nobody was asked about can hold anything; one that no unit has holds nothing. Of
+    # what was never found, as much as Clopper and Pearson allow (Brown, Cai and DasGupta 2001).
     prior = np.where(np.isnan(p) & (weight > 0), 1.0, 0.5)
-    a, b = n * known + prior, n * (1 - known) + prior
+    a = n * known + np.where(known == 0, 1.0, prior)
+    b = n * (1 - known) + np.where(known == 1, 1.0, prior)
     drawn = rng.beta(a[..., None], b[..., None], (*p.shape, replicates))
     drawn = np.where(census[..., None], known[..., None], drawn)
     weight = weight[..., None]

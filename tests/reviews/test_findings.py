@@ -1,5 +1,6 @@
 """What a methodologist asks beyond the headline, in the page, the files and the record."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -7,13 +8,17 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from coding.models import Mark
+from coding.models import Coding, Mark
 from reviews.checklists import COREQ, SRQR, checklist
-from reviews.findings import checklists, sections
+from reviews.findings import Section, checklists, sections
 from reviews.methods import methods, unfit
-from reviews.reports import report
+from reviews.report_files import write_report
+from reviews.reports import Report, report
+from reviews.sampling import draw_sample
 from studies.models import Role
 from tests.factories import make_person
+from tests.reviews.test_accuracy import four_coders, worse_in_german
+from tests.reviews.test_prevalence import coded_by_machine, reviewed
 from tests.reviews.test_weights import make_reviewed
 
 pytestmark = pytest.mark.django_db
@@ -62,6 +67,77 @@ def test_every_section_stands_on_the_page_and_in_the_files(tmp_path: Path) -> No
         assert f'<section id="{name}">' in page
         assert f'<section id="{name}">' in html
     assert (tmp_path / "accuracy.csv").read_text("utf-8").count("\n") > 4
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text("utf-8").splitlines()))
+
+
+def section(made: Report, name: str) -> Section:
+    return next(one for one in sections(made) if one.name == name)
+
+
+def test_the_alternative_test_stands_with_its_baselines_on_page_and_in_files(
+    tmp_path: Path,
+) -> None:
+    made = report(four_coders(0.5), replicates=20)
+    shown = section(made, "replacing")
+    [told] = made.replacing
+    code, coders, rate, _advantage, never, usual, verdict = shown.rows[0]
+    assert (code, coders, verdict) == ("Hope", "4", "passes")
+    assert (float(rate), float(never), float(usual)) == (
+        pytest.approx(told.winning_rate),
+        pytest.approx(told.never_winning_rate),
+        pytest.approx(told.majority_winning_rate),
+    )
+    write_report(made, tmp_path)
+    assert "Who never says the code" in (tmp_path / "report.html").read_text("utf-8")
+    [one] = table(tmp_path / "replacing.csv")
+    assert (one["status"], float(one["never_winning_rate"])) == ("ok", told.never_winning_rate)
+
+
+def test_where_who_reads_nothing_passes_the_page_says_that_it_tells_nothing() -> None:
+    shown = section(report(four_coders(0.03), replicates=20), "replacing")
+    assert shown.rows[0][-1] == "tells nothing: a coder that reads nothing passes"
+    assert shown.rows[0][4] == "1.00"
+
+
+def test_too_few_coders_for_the_alternative_test_are_told() -> None:
+    study = four_coders(0.5)
+    Coding.objects.filter(person__username__in=["cem", "dan"]).delete()
+    shown = section(report(study, replicates=20), "replacing")
+    assert shown.sentences[0].startswith("Not tested: it takes three people")
+    assert not shown.rows
+
+
+def test_calibration_is_drawn_and_every_bin_stands_in_a_file(tmp_path: Path) -> None:
+    study, segments, truth = coded_by_machine()
+    reviewed(draw_sample(study, size=200, seed=1), segments, truth, "ann")
+    Mark.objects.filter(coding__run__study=study).update(confidence=0.95)
+    made = report(study, replicates=20)
+    shown = section(made, "calibration")
+    assert "90–100" in shown.picture
+    assert "the cross is what was stated" in shown.sentences[-1]
+    write_report(made, tmp_path)
+    rows = table(tmp_path / "calibration.csv")
+    hope = next(row for row in rows if row["code"] == "hope")
+    assert json.loads(hope["bins"])[0]["confidence"] == pytest.approx(0.95)
+
+
+def test_errors_by_group_are_worded_as_what_no_difference_exceeds() -> None:
+    made = report(worse_in_german(), by=["country"], replicates=20)
+    shown = section(made, "error-tests")
+    assert "A large p does not show that there is no difference" in shown.sentences[0]
+    assert "no bias" not in " ".join([*shown.sentences, *shown.heads]).lower()
+    first = dict(zip(shown.heads, shown.rows[0], strict=True))
+    least = min(row.p_holm for row in made.error_tests if row.p_holm == row.p_holm)
+    assert (first["Code"], first["Groups"], first["p (Holm)"]) == (
+        "Hope",
+        "language",
+        f"{least:.3f}",
+    )
+    assert first["Group that differs most"] in ("de", "en")
+    assert {row[1] for row in shown.rows} == {"language", "country"}
 
 
 def test_the_design_record_makes_the_same_files_again(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import time
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from scipy import special, stats
 
 from reviews.stats import cells
 from reviews.stats.arrays import Floats
-from reviews.stats.intervals import critical, wilson
+from reviews.stats.intervals import critical, difference, sidak, wilson
 from reviews.stats.prevalence import (
     Options,
     Prevalence,
@@ -419,6 +420,29 @@ def test_the_interval_of_a_rare_code_holds_over_many_sparse_strata() -> None:
         row = one(sampled(machine, stratum, truth, 1500, seed))
         covered += row.low <= truth.mean() <= row.high
     assert 0.93 <= covered / 300 <= 0.99
+
+
+@pytest.mark.slow
+def test_differences_of_languages_cover_the_truth_each_and_all_together() -> None:
+    truth, machine, language = population(0.2)
+    real = [float(truth[language == one].mean()) for one in range(LANGUAGES)]
+    each, every, runs = [], 0, 120
+    for seed in range(runs):
+        rows = code_prevalence(sampled(machine, language, truth, 900, seed), language, LANGUAGES)
+        told = [row for row in rows if row.status == "ok"]
+        pairs = list(combinations(told, 2))
+        wide = critical(sidak(0.95, len(pairs))) / critical()
+        missed = 0
+        for one, other in pairs:
+            ends = [(row.corrected, row.low, row.high) for row in (one, other)]
+            apart = real[int(one.domain or 0)] - real[int(other.domain or 0)]
+            low, high = difference(ends[0], ends[1])[1:]
+            each.append(low <= apart <= high)
+            low, high = difference(ends[0], ends[1], wide)[1:]
+            missed += not low <= apart <= high
+        every += not missed
+    assert 0.93 <= np.mean(each) <= 0.99, np.mean(each)
+    assert every / runs >= 0.9, every
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from scipy.stats.contingency import odds_ratio, relative_risk
 from reviews.stats.arrays import Floats, Ints, Whole
 from reviews.stats.designs import allocate, draw, inclusion
 from reviews.stats.prevalence import Review
+from reviews.stats.testing import holm
 from reviews.stats.together import (
     JOINT,
     joint,
@@ -239,6 +240,30 @@ def test_a_mean_among_those_with_a_code_is_weighted_by_design() -> None:
 def labels_of(truth: Whole, rng: np.random.Generator) -> Ints:
     found = np.where(truth == 1, rng.random(truth.size) < 0.85, rng.random(truth.size) < 0.03)
     return found.astype(np.int64)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "n"), [(4_000, 400), (400, 400)])
+def test_chance_seldom_makes_a_clear_link_among_many_pairs(size: int, n: int) -> None:
+    codes, wrong, seen, times = 12, 0, 0, 40
+    for seed in range(times):
+        rng = np.random.default_rng([seed, size])
+        truth = (rng.random((size, codes)) < 0.2).astype(np.int64)
+        # The machine gives the next code along with one in three: it sees links that are not there.
+        mixed = (np.roll(truth, 1, axis=1) == 1) & (rng.random(truth.shape) < 0.3)
+        machine = np.where(mixed, 1, truth)
+        stratum = np.zeros(size, np.int64)
+        chosen, possible = screen(machine, np.ones(size), 12, np.ones((codes, codes), bool))
+        found = [
+            together(*reviewed(joint(machine[:, one], machine[:, other]), stratum,
+                               joint(truth[:, one], truth[:, other]), n, seed), (seed,), possible)
+            for one, other in chosen
+        ]  # fmt: skip
+        p_values = np.array([one.p_value for one in found])
+        wrong += bool((holm(p_values, possible) < 0.05).any())
+        seen += bool((p_values < 0.05).any())
+    assert wrong <= 5, wrong  # 2 of 40 are wanted; 6 or more are seen once in 70 times
+    assert seen > wrong + 5, seen  # and without Holm
 
 
 @pytest.mark.slow
