@@ -87,6 +87,7 @@ def fill(revision: Revision, book: Book, guids: dict[Keys, UUID]) -> None:
             label=spec.label,
             question=spec.question,
             kind=spec.kind,
+            ordered=spec.ordered,
             minimum=spec.minimum,
             maximum=spec.maximum,
             low=spec.low,

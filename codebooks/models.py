@@ -72,6 +72,8 @@ class Dimension(models.Model):
     label = models.CharField(_("label"), max_length=200)
     question = models.TextField(_("question"), blank=True)
     kind = models.CharField(_("kind"), max_length=5, choices=Kind)
+    # Of a dimension with one code: its codes go from one end to the other, in their positions.
+    ordered = models.BooleanField(_("the codes stand in an order"), default=False, db_default=False)
     minimum = models.FloatField(_("lowest value"), null=True, blank=True)
     maximum = models.FloatField(_("highest value"), null=True, blank=True)
     low = models.TextField(_("what the lowest value means"), blank=True)
@@ -87,6 +89,9 @@ class Dimension(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(kind__in=Kind.values), name="a_dimension_is_many_one_or_scale"
+            ),
+            models.CheckConstraint(
+                condition=Q(ordered=False) | Q(kind="one"), name="only_one_of_many_can_be_ordered"
             ),
             models.CheckConstraint(
                 condition=~Q(kind="scale") | Q(maximum__gt=F("minimum")),

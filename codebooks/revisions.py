@@ -92,6 +92,7 @@ def dimension_spec(dimension: Dimension, language: str) -> DimensionSpec:
         high=dimension.high,
         codes=codes,
         wordings=wording_specs(dimension.wordings.all(), DIMENSION_TEXTS),
+        ordered=dimension.ordered,
     )
 
 

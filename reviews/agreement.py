@@ -39,6 +39,7 @@ from reviews.stats.alpha import (
     binary_sums,
     interval_sums,
     nominal_sums,
+    ordinal_sums,
     set_sums,
 )
 from reviews.stats.coefficients import cohen_kappa, counts_of, cross_table, fleiss_kappa
@@ -88,7 +89,8 @@ class AgreementRow:
     inclusion, NaN where all weigh alike. `kappa` is Cohen's for two coders, Fleiss' for more;
     `cohen` is nan with more than two. `ordinal` is alpha of a scale that only orders, `jaccard` of
     sets with Jaccard's distance in place of MASI's. `table` counts pairs of categories (a in rows),
-    the last of them "none applies"; `coincidences` do for any number of coders. `unsure` counts
+    the last of them "none applies" (which has no place in an ordered dimension, whose `estimate` is
+    ordinal alpha); `coincidences` do for any number of coders. `unsure` counts
     the answers left out because a person was unsure. `domain` is a group of participants and `pair`
     the two coders that a row is about, where it is about no more.
     """
@@ -358,12 +360,19 @@ class _Side:
         return [found[code] for code in range(len(positives))]
 
     def dimension(self, question: Question) -> AgreementRow:
-        """Return the row of a one-of-many dimension as a whole; "none applies" is a category."""
+        """Return the row of a one-of-many dimension as a whole.
+
+        "None applies" is a category of its own; in an ordered dimension, in whose order it has no
+        place, segments where somebody says it are left out of what that coder says.
+        """
         ratings = self.compared.categories[question.key]
         values = np.arange(len(question.codes) + 1.0)
+        if question.ordered:
+            ratings = np.where(ratings == len(question.codes), np.nan, ratings)
+            values = values[:-1]
         found = agreement_on_values(
             ratings,
-            "nominal",
+            "ordinal" if question.ordered else "nominal",
             self.chance(question.key),
             values=values,
             replicates=self.replicates,
@@ -382,7 +391,8 @@ class _Side:
             found,
             self._who(~np.isnan(ratings)),
             (cohen, fleiss),
-            design=self._design(nominal_sums, ratings),
+            design=self._design(ordinal_sums if question.ordered else nominal_sums, ratings),
+            ordinal=found.estimate if question.ordered and found.status == "ok" else np.nan,
             table=table,
             coincidences=found.counts,
         )

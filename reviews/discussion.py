@@ -3,13 +3,14 @@
 It is told apart from agreement, since a ruling is no independent judgement.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from codebooks.models import Kind
 from reviews.compared import between_people, known
-from reviews.stats.alpha import alpha_nominal
+from reviews.stats.alpha import alpha_nominal, alpha_ordinal
 from reviews.tables import Floats, People, Table
 
 
@@ -51,7 +52,11 @@ def discussion_rows(table: Table, people: People) -> list[DiscussionRow]:
             ruled = table.rulings.categories[question.key][place]
             said = compared.categories[question.key]
             machine = table.machine.categories(question)[compared.unit]
-            rows.append(_discussed(question.key, None, said, ruled, machine))
+            if question.ordered:
+                none = float(len(question.codes))
+                said, ruled = (np.where(one == none, np.nan, one) for one in (said, ruled))
+            level = alpha_ordinal if question.ordered else alpha_nominal
+            rows.append(_discussed(question.key, None, said, ruled, machine, level))
             continue
         for column, code in enumerate(question.codes, question.first):
             said = known(compared.labels[..., column])
@@ -62,7 +67,12 @@ def discussion_rows(table: Table, people: People) -> list[DiscussionRow]:
 
 
 def _discussed(
-    dimension: str, code: str | None, said: Floats, ruled: Floats, machine: Floats
+    dimension: str,
+    code: str | None,
+    said: Floats,
+    ruled: Floats,
+    machine: Floats,
+    level: Callable[[Floats], float] = alpha_nominal,
 ) -> DiscussionRow:
     """Return a row from what coders said, coders × units, and what was ruled, NaN if nothing."""
     looked = ~np.isnan(said)
@@ -74,7 +84,7 @@ def _discussed(
     first = np.full(ruled.shape, np.nan)
     for row in said[::-1]:
         first = np.where(np.isnan(row), first, row)
-    before = alpha_nominal(said)
+    before = level(said)
     return DiscussionRow(
         dimension=dimension,
         code=code,
@@ -86,6 +96,6 @@ def _discussed(
         for_machine=int((settled & (machine == ruled)).sum()),
         machine_compared=int((settled & ~np.isnan(machine)).sum()),
         before=before,
-        after=alpha_nominal(after),
+        after=level(after),
         status="no_variation" if np.isnan(before) else "ok",
     )

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from reviews.accuracy import AccuracyRow, CalibrationRow, ErrorTestRow
 from reviews.agreement import HUMANS
 from reviews.checklists import COREQ, SRQR, checklist
+from reviews.group_wording import group_tables
 from reviews.methods import methods, unfit
 from reviews.pictures import Cell, Estimate, forest, heat_map
 from reviews.prevalence import PrevalenceRow
@@ -40,7 +41,8 @@ MOST_ROWS = 60
 class Section:
     """One question and what the study says to it; `names` is how many columns hold words of data.
 
-    `name` is its anchor in the page and the name of its picture. Sentences are text or markup.
+    `name` is its anchor in the page and the name of its picture; with `remarks` the last column
+    holds words, too. Sentences are text or markup.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Section:
     names: int = 1
     picture: str = ""
     more: int = field(default=0)
+    remarks: bool = False
 
 
 def sections(report: Report, *, pictures: bool = True) -> list[Section]:
@@ -66,6 +69,7 @@ def sections(report: Report, *, pictures: bool = True) -> list[Section]:
         _replacing(report),
         _differences(report),
         *_together(report, pictures),
+        *_by_group(report, pictures),
         _pairs(report),
         _discussion(report),
         _passages(report),
@@ -423,6 +427,25 @@ def _differences(report: Report) -> Section | None:
     )
 
 
+def _by_group(report: Report, pictures: bool) -> Iterator[Section]:
+    """Yield scales, shares and places in an order, by group and by topic, with small multiples."""
+    for table in group_tables(report):
+        picture = _drawn(report, table, pictures)
+        if not picture and not table.rows:
+            continue
+        yield Section(
+            table.name,
+            table.title,
+            (table.said,),
+            table.heads,
+            tuple(cells for _grey, cells in table.rows[:MOST_ROWS]),
+            names=table.names,
+            picture=picture,
+            more=max(0, len(table.rows) - MOST_ROWS),
+            remarks=True,
+        )
+
+
 def _together(report: Report, pictures: bool) -> Iterator[Section]:
     """Return which codes go together, and how each scale stands among those with a code."""
     if report.together.pairs:
@@ -436,7 +459,7 @@ def _together(report: Report, pictures: bool) -> Iterator[Section]:
             heads,
             rows,
             names=2,
-            picture=_drawn(table, pictures),
+            picture=_drawn(report, table, pictures),
         )
     for table in among_tables(report):
         yield Section(
@@ -445,13 +468,13 @@ def _together(report: Report, pictures: bool) -> Iterator[Section]:
             (table.said,),
             table.heads,
             tuple(cells for _grey, cells in table.rows[:MOST_ROWS]),
-            picture=_drawn(table, pictures),
+            picture=_drawn(report, table, pictures),
             more=max(0, len(table.rows) - MOST_ROWS),
         )
 
 
-def _drawn(table: Table, pictures: bool) -> str:
-    return table.draw() if pictures and table.draw else ""
+def _drawn(report: Report, table: Table, pictures: bool) -> str:
+    return drawn(report, table.name, table.draw) if pictures and table.draw else ""
 
 
 def _pairs(report: Report) -> Section | None:

@@ -202,16 +202,20 @@ def heat_map(cells: Sequence[Cell], *, legend: str = "", diverging: bool = False
     return _svg(alt.layer(squares, numbers), len(rows), 1.2)
 
 
-def panels(groups: Sequence[tuple[str, Sequence[Estimate], float, float]]) -> Picture:
+def panels(
+    groups: Sequence[tuple[str, Sequence[Estimate], float, float]], *, share: bool = False
+) -> Picture:
     """Return small multiples: for each title, its rows (the same groups in all) and its scale's
-    lowest and highest value, a forest plot of means, side by side as far as they fit."""
+    lowest and highest value, a forest plot, side by side as far as they fit; shares in per cent."""
     import altair as alt
 
     wide, across = 210, 2
     charts = []
     for at, (title, rows, least, most) in enumerate(groups):
         scale = alt.Scale(domain=[least, most])
-        axis = alt.Axis(title=None, grid=True, gridColor=LINE, tickCount=5)
+        axis = alt.Axis(
+            format="%" if share else "", title=None, grid=True, gridColor=LINE, tickCount=5
+        )
         y = _rows_axis(rows, labels=at % across == 0)
         hue = alt.condition("datum.valid", alt.value(ACCENT), alt.value(GREY))
         values = [

@@ -32,6 +32,12 @@ from studies.problems import Problem, _
 
 MOST_LINES = 400
 """Rows by domain above which the document leaves them to the tables beside it."""
+OF_SCALES = (
+    *("dimension", "quantity", "cut", "topic_dimension", "topic", "population", "coded"),
+    *("reviewed", "human", "human_low", "human_high", "corrected", "low", "high", "machine"),
+    *("status", "grade"),
+)
+"""Columns of scales.csv, before those of groups."""
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML cannot hold."""
 
@@ -91,6 +97,29 @@ def prevalence_file(report: Report) -> bytes:
         rows.append([getattr(row, name) for name in names] + [domain.get(name) for name in parts])
     # The attributes stand last, so that no attribute's name can take the place of a figure's.
     return _csv(report, [*names, *(f"by_{name}" for name in parts)], rows)
+
+
+def scales_file(report: Report) -> bytes:
+    """Return scales and places in an order, overall, by group and by topic, as CSV.
+
+    `quantity` is the mean of a scale, the share above `cut`, or a position (see `PositionRow`).
+    """
+    rows: list[dict[str, Any]] = []
+    for row in report.prevalence:
+        if row.quantity == "mean":
+            rows.append(vars(row))
+    for row in report.shares_above:
+        rows.append(vars(row) | {"quantity": "share_above"})
+    for place in report.positions:
+        dimension, topic = place.topic or (None, None)
+        named = {"quantity": "position", "topic_dimension": dimension, "topic": topic}
+        rows.append(vars(place) | named | {"corrected": place.position})
+    parts = list(dict.fromkeys(name for row in rows for name, _value in row["domain"]))
+    cells = [
+        [row.get(name) for name in OF_SCALES] + [dict(row["domain"]).get(name) for name in parts]
+        for row in rows
+    ]
+    return _csv(report, [*OF_SCALES, *(f"by_{name}" for name in parts)], cells)
 
 
 def evidence_file(report: Report) -> bytes:
@@ -219,6 +248,7 @@ FILES: dict[str, Callable[[Report], bytes]] = {
     "report.json": json_file,
     "agreement.csv": agreement_file,
     "prevalence.csv": prevalence_file,
+    "scales.csv": scales_file,
     "evidence.csv": evidence_file,
     "accuracy.csv": rows_file("machine", "accuracy"),
     "differences.csv": rows_file("differences"),

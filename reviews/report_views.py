@@ -142,7 +142,7 @@ def _body(
         "files": list(FILES),
         "code": code,
         "codes": [(key, name.label) for key, name in zip(keys, codes, strict=True)],
-        "asked": by[0] if by else "",
+        "asked": ",".join(by),
     }
     return render_to_string(f"reviews/_{name}_body.html", shown)
 

@@ -39,6 +39,7 @@ from reviews.fingerprints import fingerprint
 from reviews.human_error import HumanErrorRow, NestedRow, human_error_rows, nested_rows
 from reviews.models import Assignment, Purpose, Ruling, Sample
 from reviews.passages import PassageRow, passage_rows
+from reviews.positions import PositionRow, position_rows
 from reviews.prevalence import (
     Areas,
     PrevalenceRow,
@@ -205,6 +206,7 @@ class CodeName:
     kind: str
     label: str
     color: str
+    ordered: bool = False
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,7 @@ class Report:
     evidence_people: EvidenceFacts = NO_EVIDENCE
     evidence_people_by_language: dict[str, EvidenceFacts] = field(default_factory=dict)
     evidence_by_code: tuple[QuotationRow, ...] = ()
+    positions: tuple[PositionRow, ...] = ()
 
     def label(self, dimension: str, code: str | None) -> str:
         """Return how people named a code, or a dimension if `code` is None."""
@@ -264,6 +267,10 @@ class Report:
             (name.label for name in self.names if (name.dimension, name.code) == (dimension, code)),
             code or dimension,
         )
+
+    def ordered(self, dimension: str) -> bool:
+        """Return whether the codes of `dimension` stand in an order."""
+        return any(name.ordered for name in self.names if name.dimension == dimension)
 
 
 @dataclass(frozen=True)
@@ -420,6 +427,7 @@ def _made(asked: Asked) -> Report:
         evidence_people=quoted.all,
         evidence_people_by_language=quoted.by_language,
         evidence_by_code=_by_code(guide, evidence, quoted),
+        positions=tuple(position_rows(table, strata, areas, prevalence, seed, replicates)),
     )
 
 
@@ -490,6 +498,7 @@ def as_json(made: Report) -> dict[str, Any]:
             },
             "prevalence": _rows_json(made.prevalence),
             "shares_above": _rows_json(made.shares_above),
+            "positions": _rows_json(made.positions),
             "differences": _rows_json(made.differences),
             "nested": _rows_json(made.nested),
             "human_error": _rows_json(made.human_error),
@@ -649,7 +658,9 @@ def _check_size(table: Table, areas: Sequence[Areas]) -> None:
 def _names(guide: Guide) -> tuple[CodeName, ...]:
     names = []
     for question in guide.questions:
-        names.append(CodeName(question.key, None, question.kind, question.label, ""))
+        names.append(
+            CodeName(question.key, None, question.kind, question.label, "", question.ordered)
+        )
         names += [
             CodeName(question.key, code.key, question.kind, code.label, code.color)
             for code in question.codes

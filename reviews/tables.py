@@ -49,7 +49,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Question:
-    """One dimension, with its columns; `first` is where they begin among labels or values."""
+    """One dimension, with its columns; `first` is where they begin among labels or values.
+
+    The codes of an `ordered` one go from one end to the other.
+    """
 
     key: str
     label: str
@@ -58,6 +61,7 @@ class Question:
     maximum: float | None
     codes: tuple[Column, ...]
     first: int
+    ordered: bool = False
 
     @property
     def columns(self) -> slice:
@@ -345,6 +349,7 @@ def load_guide(revision: Revision) -> Guide:
                 row.maximum,
                 own,
                 values if scale else labels,
+                row.ordered,
             )
         )
         values, labels = (values + len(own), labels) if scale else (values, labels + len(own))

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from reviews.findings import sections
+from reviews.group_wording import positions_by, topics_in_order
 from reviews.pictures import FORMS, Picture
 from reviews.reports import Report, report
 from reviews.reviewing import must_stay_blind
@@ -22,7 +23,7 @@ from reviews.together_wording import (
     scale_table,
     sentences,
 )
-from reviews.wording import notes, page
+from reviews.wording import notes, page, picture_named
 from studies.access import role_of, study_or_404
 from studies.problems import Problem
 
@@ -82,6 +83,8 @@ def _picture(made: Report, name: str, by: Sequence[str]) -> str | None:
     if name in ("prevalence", "agreement"):
         shown: Picture = page(made)[f"{name}_picture"]
         return shown
+    if name.startswith("by-"):
+        return picture_named(made, name)
     for table in _tables(made, by):
         if table.name == name:
             return table.draw() if table.draw else None
@@ -92,7 +95,10 @@ def _tables(made: Report, by: Sequence[str]) -> list[Table]:
     """Return what the page of codes together shows, top down."""
     scales = [table for name in by if (table := scale_table(made, name))]
     pairs = [pair_table(made)] if made.together.pairs else []
-    return [*pairs, *among_tables(made), *scales]
+    ordered = [
+        table for place, name in enumerate(by, 1) for table in positions_by(made, name, place)
+    ]
+    return [*pairs, *among_tables(made), *topics_in_order(made), *scales, *ordered]
 
 
 Parts = list[tuple[str, str]]

@@ -184,7 +184,8 @@ def row_label(row: AgreementRow | PrevalenceRow, report: Report) -> str:
     if isinstance(row, PrevalenceRow):
         return _("none applies")
     if row.kind == "one":
-        return _("which code")
+        ordered = report.ordered(row.dimension)
+        return _("which code, by their order") if ordered else _("which code")
     return _("whole set of codes")
 
 
@@ -586,13 +587,37 @@ def page(
     }
 
 
-def _area(report: Report, name: str, code: str, pictures: bool) -> dict[str, Any]:
-    """Return the figures by one attribute, code after code."""
+def rows_by(report: Report, name: str) -> dict[tuple[str, str | None], list[PrevalenceRow]]:
+    """Return the rows by the attribute `name` of each code (dimension, code)."""
     found: dict[tuple[str, str | None], list[PrevalenceRow]] = {}
     for row in report.prevalence:
-        by = "*".join(part for part, _value in row.domain)
-        if by == name and code in ("", f"{row.dimension}/{row.code}"):
+        if "*".join(part for part, _value in row.domain) == name:
             found.setdefault((row.dimension, row.code), []).append(row)
+    return found
+
+
+def picture_by(place: int, dimension: str, code: str | None) -> str:
+    """Return the name of the picture of a code by the attribute at `place` of a report, from 1."""
+    return f"by-{place}-{dimension}-{code or ''}"
+
+
+def picture_named(report: Report, name: str) -> str:
+    """Return the picture that stands under `name` beside the figures of prevalence; "" if none."""
+    for place, by in enumerate(report.by, 1):
+        for about, rows in rows_by(report, by).items():
+            if picture_by(place, *about) == name:
+                return prevalence_picture(rows, report, by=True)
+    return ""
+
+
+def _area(report: Report, name: str, code: str, pictures: bool) -> dict[str, Any]:
+    """Return the figures by one attribute, code after code."""
+    place = report.by.index(name) + 1
+    found = {
+        about: rows
+        for about, rows in rows_by(report, name).items()
+        if code in ("", f"{about[0]}/{about[1]}")
+    }
     # A picture takes a tenth of a second to draw: many codes get their tables alone.
     pictured = pictures and sum(len(rows) for rows in found.values()) <= 10 * MOST_ROWS
     title = _("By language") if name == "language" else _("By %(attribute)s") % {"attribute": name}
@@ -605,6 +630,7 @@ def _area(report: Report, name: str, code: str, pictures: bool) -> dict[str, Any
                 "dimension": report.label(rows[0].dimension, None),
                 "lines": prevalence_lines(rows, report),
                 "picture": prevalence_picture(rows, report, by=True) if pictured else "",
+                "picture_name": picture_by(place, rows[0].dimension, rows[0].code),
             }
             for rows in found.values()
         ],

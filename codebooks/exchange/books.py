@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, cast
 
 Kind = Literal["many", "one", "scale"]
-KINDS: tuple[Kind, ...] = ("many", "one", "scale")
+KINDS = ("many", "one", "ordered", "scale")
+"""Kinds as files write them; `ordered` is one code of several that stand in an order."""
+ORDERED = "ordered"
 KEY_LENGTH = 80
 LABEL_LENGTH = 200
 
@@ -49,7 +51,10 @@ class CodeSpec:
 
 @dataclass(frozen=True, slots=True)
 class DimensionSpec:
-    """One question; a scale has no codes but goes from `minimum` (`low`) to `maximum` (`high`)."""
+    """One question; a scale has no codes but goes from `minimum` (`low`) to `maximum` (`high`).
+
+    `ordered` says of a `one` dimension that its codes go from one end to the other.
+    """
 
     key: str
     label: str
@@ -61,6 +66,12 @@ class DimensionSpec:
     high: str = ""
     codes: tuple[CodeSpec, ...] = ()
     wordings: tuple[WordingSpec, ...] = ()
+    ordered: bool = False
+
+    @property
+    def written(self) -> str:
+        """The kind as files write it."""
+        return ORDERED if self.ordered else self.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +111,12 @@ def settled(book: Book) -> Book:
 
 def digest(book: Book) -> str:
     """Return the SHA-256 of what `book` says; its name and its file do not matter."""
-    content = json.dumps(asdict(book)["dimensions"], ensure_ascii=False, sort_keys=True)
+    dimensions = asdict(book)["dimensions"]
+    for dimension in dimensions:
+        # What was frozen before there were ordered dimensions keeps its digest.
+        if not dimension["ordered"]:
+            del dimension["ordered"]
+    content = json.dumps(dimensions, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -136,5 +152,8 @@ def is_key(text: str) -> bool:
 
 
 def kind_named(text: str) -> Kind | None:
-    """Return the kind that `text` names."""
-    return cast(Kind, text.lower()) if text.lower() in KINDS else None
+    """Return the kind that `text` names; what is ordered is of kind `one`."""
+    name = text.lower()
+    if name == ORDERED:
+        return "one"
+    return cast(Kind, name) if name in KINDS else None

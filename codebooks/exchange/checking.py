@@ -12,6 +12,7 @@ from codebooks.exchange.books import (
     KEY_LENGTH,
     KINDS,
     LABEL_LENGTH,
+    ORDERED,
     Book,
     CodeSpec,
     DimensionSpec,
@@ -157,6 +158,7 @@ def dimension(entry: Entry, key: str, language: str, notes: Notes) -> DimensionS
         high=entry.text("high"),
         codes=tuple(codes),
         wordings=wordings_of(entry, DIMENSION_TEXTS, language, notes),
+        ordered=named.lower() == ORDERED,
     )
 
 

@@ -424,7 +424,7 @@ def dimension_cells(dimension: DimensionSpec) -> dict[str, str]:
     ends = {"minimum": dimension.minimum, "maximum": dimension.maximum}
     return {
         "dimension": dimension.key,
-        "kind": dimension.kind,
+        "kind": dimension.written,
         **{name: getattr(dimension, name) for name in DIMENSION_TEXTS},
         **{name: cell_text(value) for name, value in ends.items()},
         **{
@@ -441,7 +441,7 @@ def code_cells(dimension: DimensionSpec, code: CodeSpec, language: str) -> dict[
         examples.setdefault(column, []).append(example.text)
     return {
         "dimension": dimension.key,
-        "kind": dimension.kind,
+        "kind": dimension.written,
         "code": code.key,
         "parent": code.parent,
         "color": code.color,

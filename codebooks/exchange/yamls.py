@@ -223,6 +223,7 @@ def written(book: Book) -> str:
             filled(
                 {name: getattr(dimension, name) for name in DIMENSION_FIELDS}
                 | {
+                    "kind": dimension.written,
                     "scale": scale,
                     "wordings": {one.language: dict(one.texts) for one in dimension.wordings},
                     "codes": codes,
