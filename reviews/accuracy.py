@@ -7,7 +7,7 @@ rows are about them alone. What the machine learned from is left out.
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from reviews.prevalence import Areas, Domain, Strata
 from reviews.stats.accuracy import (
     Accuracy,
     Bin,
+    Scores,
     accuracy,
     calibration,
     category_confusion,
@@ -35,9 +36,9 @@ KIND_OF_PERSON = "skilled"
 """What people are taken to be in the alternative annotator test: its epsilon is .15."""
 
 
-@dataclass(frozen=True)
-class AccuracyRow:
-    """How the machine does on one code, overall or in one domain; see `stats.accuracy.Accuracy`.
+@dataclass(frozen=True, kw_only=True)
+class AccuracyRow(Scores):
+    """How the machine does on one code, overall or in one domain; see `stats.accuracy.Scores`.
 
     `of` is `sample` (figures are of everything the machine coded) or `study` (of what people
     happened to code, and no more).
@@ -47,24 +48,6 @@ class AccuracyRow:
     code: str
     domain: Domain
     of: str
-    reviewed: int
-    both: float
-    machine_only: float
-    people_only: float
-    neither: float
-    precision: float
-    precision_low: float
-    precision_high: float
-    recall: float
-    recall_low: float
-    recall_high: float
-    specificity: float
-    specificity_low: float
-    specificity_high: float
-    f1: float
-    f1_low: float
-    f1_high: float
-    status: str
 
 
 @dataclass(frozen=True)
@@ -268,9 +251,9 @@ class _Checked:
     def _scored(
         self, question: Question, code: str, found: Accuracy, area: Areas | None
     ) -> AccuracyRow:
-        figures = {name: value for name, value in vars(found).items() if name != "code"}
-        figures["domain"] = () if area is None else area.domain(int(found.domain or 0))
-        return AccuracyRow(dimension=question.key, code=code, of=self.of, **figures)
+        scores = {field.name: getattr(found, field.name) for field in fields(Scores)}
+        domain = () if area is None else area.domain(int(found.domain or 0))
+        return AccuracyRow(dimension=question.key, code=code, domain=domain, of=self.of, **scores)
 
     def confusion(self, question: Question) -> ConfusionRow:
         """Return the confusion of the codes of one dimension."""

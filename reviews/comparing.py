@@ -24,6 +24,7 @@ from reviews.prevalence import design_strata
 from reviews.reports import REPLICATES, SEED, fingerprint
 from reviews.rivals import JudgedRow, judged_rows
 from reviews.sides import Side, last_run, sample_of, side_of, two_revisions, two_runs
+from reviews.stats.arrays import finite
 from reviews.tables import Decisions, Table, load_guide, load_machine, load_table
 from studies.models import Study
 
@@ -207,18 +208,7 @@ def _comparison(
 
 def as_json(made: Comparison) -> dict[str, Any]:
     """Return the comparison as JSON; a number that cannot be had is null."""
-    found: dict[str, Any] = plain(asdict(made))
+    found: dict[str, Any] = finite(asdict(made))
     for side in ("first", "second"):
         found[side]["language_model"] = found[side]["coder"] not in ("", CoderKind.EMBEDDED)
     return found
-
-
-def plain(value: Any) -> Any:
-    """Return `value` with NaN as None and tuples as lists."""
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: plain(held) for key, held in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(held) for held in value]
-    return value

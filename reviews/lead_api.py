@@ -30,11 +30,11 @@ from reviews.adjudication import (
     rule,
     verdict,
 )
-from reviews.comparing import plain
 from reviews.models import Item, Purpose, Sample
 from reviews.questions import codes_of
 from reviews.reviewing import waits
 from reviews.sampling import current_sample, rounds, vacant
+from reviews.stats.arrays import finite
 from reviews.steering import (
     differences,
     fill_seats,
@@ -276,9 +276,9 @@ def trainings_api(request: Request, slug: str) -> Response:
                     "name": one.name,
                     "asked": one.asked,
                     "answered": one.answered,
-                    "share": plain(one.share),
+                    "share": finite(one.share),
                     "passed": one.passed,
-                    "results": [plain(asdict(result)) for result in one.results],
+                    "results": [finite(asdict(result)) for result in one.results],
                 }
                 for one in standings(sample)
             ],

@@ -51,7 +51,8 @@ def forest(rows: Sequence[Estimate], *, share: bool = True) -> Picture:
     """Return a forest plot as SVG; shares (0 to 1) get an axis in per cent."""
     import altair as alt  # half a second, so only where a picture is drawn
 
-    axis = alt.Axis(format="%" if share else "", title=None, grid=True, gridColor=LINE, tickCount=6)
+    form = "%" if share else alt.Undefined
+    axis = alt.Axis(format=form, title=None, grid=True, gridColor=LINE, tickCount=6)
     scale = alt.Scale(zero=share, nice=True)
     y = _rows_axis(rows)
 
@@ -210,12 +211,11 @@ def panels(
     import altair as alt
 
     wide, across = 210, 2
+    form = "%" if share else alt.Undefined
     charts = []
     for at, (title, rows, least, most) in enumerate(groups):
         scale = alt.Scale(domain=[least, most])
-        axis = alt.Axis(
-            format="%" if share else "", title=None, grid=True, gridColor=LINE, tickCount=5
-        )
+        axis = alt.Axis(format=form, title=None, grid=True, gridColor=LINE, tickCount=5)
         y = _rows_axis(rows, labels=at % across == 0)
         hue = alt.condition("datum.valid", alt.value(ACCENT), alt.value(GREY))
         values = [

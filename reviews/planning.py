@@ -20,7 +20,7 @@ from reviews.models import Assignment, Sample
 from reviews.prevalence import PrevalenceRow, design_strata
 from reviews.reports import CodeName, Report, report
 from reviews.sampling import rounds
-from reviews.stats.arrays import Floats
+from reviews.stats.arrays import Floats, finite
 from reviews.stats.designs import allocate, error_spread, plan
 from reviews.stats.prevalence import LEAST_REVIEWED
 from reviews.tables import Table, load_table
@@ -447,15 +447,6 @@ def as_json(plan: Planned) -> dict[str, Any]:
     told = asdict(plan)
     del told["names"], told["language"]
     return dict(finite(told))
-
-
-def finite(value: Any) -> Any:
-    """Return `value` with null for every number that there is none of."""
-    if isinstance(value, dict):
-        return {key: finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def more_by_stratum(strata: Sequence[StratumNeed]) -> Mapping[str, int]:

@@ -204,7 +204,8 @@ def _groups(
     rows = []
     for number, row in enumerate(found):
         inside = (area.of_unit == number) & (placed == 1)
-        some = held[number] if held[number] > 0 else np.nan
+        told = held[number] > 0 and row.status != "insufficient"
+        some = held[number] if told else np.nan
         position, low, high = (
             float(np.clip(about[number] + value / some, 0.0, 1.0))
             for value in (row.corrected, row.low, row.high)

@@ -49,6 +49,7 @@ from reviews.prevalence import (
     shares_above,
 )
 from reviews.sampling import ASKED, current_sample, latest_run, revision_in_use
+from reviews.stats.arrays import finite
 from reviews.tables import (
     NOT_KNOWN,
     Guide,
@@ -447,7 +448,7 @@ def as_json(made: Report) -> dict[str, Any]:
             {"stratum": key, "population": population, "drawn": drawn, "reviewed": reviewed}
             for key, population, drawn, reviewed in made.sample.sizes
         ]
-    found: dict[str, Any] = _plain(
+    found: dict[str, Any] = finite(
         {
             "study": made.study,
             "name": made.name,
@@ -517,7 +518,10 @@ def _rows_json(rows: Sequence[Any]) -> list[dict[str, Any]]:
     found = []
     for row in rows:
         # Shallow, unlike `asdict`: there are many rows, and what they hold is flat.
-        one = dict(vars(row))
+        held = vars(row)
+        # What a row is about stands first, also where its figures are a part of it.
+        one = {name: held[name] for name in ("dimension", "code", "domain", "of") if name in held}
+        one |= held
         for name in ("domain", "first", "second"):
             if isinstance(one.get(name), tuple):
                 one[name] = dict(one[name])
@@ -837,14 +841,3 @@ def _evidence_json(facts: EvidenceFacts) -> dict[str, Any]:
         "share": facts.share,
         "without": facts.without,
     }
-
-
-def _plain(value: Any) -> Any:
-    """Return `value` with NaN as None and tuples as lists."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _plain(held) for key, held in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(held) for held in value]
-    return value

@@ -17,12 +17,11 @@ from codebooks.models import Kind
 from coding.models import CoderKind, Run, Work
 from reviews.agreement import AgreementRow, rows_of
 from reviews.compared import Compared, categories_of, known
-from reviews.comparing import plain
 from reviews.kept import kept
 from reviews.reports import REPLICATES, SEED, fingerprint
 from reviews.sides import Side, run_of, side_of
 from reviews.stats.alpha import number_sets
-from reviews.stats.arrays import Bools, Floats
+from reviews.stats.arrays import Bools, Floats, finite
 from reviews.tables import (
     Decisions,
     Guide,
@@ -218,7 +217,7 @@ def changes(ratings: Floats) -> tuple[int, float]:
 
 def as_json(made: Stability) -> dict[str, Any]:
     """Return it as JSON, each row flat; a number that cannot be had is null."""
-    found: dict[str, Any] = plain(asdict(made))
+    found: dict[str, Any] = finite(asdict(made))
     found["run"]["language_model"] = made.run.coder != CoderKind.EMBEDDED
     found["rows"] = [{**row.pop("agreement"), **row} for row in found["rows"]]
     return found

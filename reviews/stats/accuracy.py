@@ -27,17 +27,15 @@ Status = Literal["ok", "insufficient", "no_machine_positives", "no_positives"]
 SCORES = ("precision", "recall", "specificity", "f1")
 
 
-@dataclass(frozen=True)
-class Accuracy:
-    """How the machine does on one code, overall (`domain` None) or in one domain.
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """How the machine does on something.
 
     `both`, `machine_only`, `people_only` and `neither` count reviewed units, unweighted (an open
     disagreement counts as the share who say yes). The scores are of all units the machine coded.
     Intervals are nan unless status is `ok`.
     """
 
-    code: int
-    domain: int | None
     reviewed: int
     both: float
     machine_only: float
@@ -56,6 +54,14 @@ class Accuracy:
     f1_low: float
     f1_high: float
     status: Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy(Scores):
+    """How the machine does on one code, overall (`domain` None) or in one domain."""
+
+    code: int
+    domain: int | None
 
 
 def accuracy(

@@ -1,5 +1,6 @@
 """The array types of this room, and the division that answers `nan`."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -64,3 +65,18 @@ def merge(run: Ints, reviewed: Ints, least: int = 5) -> Ints:
     left_over = is_open & (current > 0)
     group[left_over[which] & (group == current[which])] -= 1
     return np.cumsum(np.r_[True, (np.diff(group) != 0) | (np.diff(which) != 0)]) - 1
+
+
+def finite(value: Any) -> Any:
+    """Return `value` as JSON can say it: None for a number that there is none of, tuples as lists.
+
+    >>> finite({"low": float("nan"), "ends": (0.5, float("inf"))})
+    {'low': None, 'ends': [0.5, None]}
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(held) for held in value]
+    return value

@@ -256,6 +256,32 @@ def test_labels_that_differ_in_punctuation_alone_get_different_keys(tmp_path: Pa
         read(given_file(tmp_path, "b.yaml", content))
 
 
+@pytest.mark.parametrize("form", [".yaml", ".csv", ".tsv", ".xlsx"])
+def test_a_dimension_whose_codes_stand_in_an_order_comes_back_so(form: str, tmp_path: Path) -> None:
+    codes = tuple(CodeSpec(key, key.title()) for key in ("bad", "mixed", "good"))
+    book = Book(
+        "stances",
+        dimensions=(
+            DimensionSpec("stance", "Stance", "one", codes=codes, ordered=True),
+            DimensionSpec("role", "Role", "one", codes=codes),
+        ),
+    )
+    path = tmp_path / f"stances{form}"
+    write(book, path)
+    again = read(path)
+    assert [dimension.ordered for dimension in again.dimensions] == [True, False]
+    assert [dimension.kind for dimension in again.dimensions] == ["one", "one"]
+    assert digest(again) == digest(book)
+
+
+def test_that_codes_stand_in_an_order_is_content_and_none_is_as_before() -> None:
+    plain = Book("b", dimensions=(DimensionSpec("s", "S", "one", codes=(CodeSpec("a", "A"),)),))
+    # The digest of this book before there were ordered dimensions.
+    assert digest(plain) == "432c69422b6331a2a59b3df9de1b8012c1ff1e89f8e7fc158b6c65cc29429362"
+    ordered = replace(plain, dimensions=(replace(plain.dimensions[0], ordered=True),))
+    assert digest(ordered) != digest(plain)
+
+
 def test_the_digest_knows_the_content_and_not_the_name() -> None:
     assert digest(BOOK) == digest(replace(BOOK, name="Another"))
     (first, *others) = BOOK.dimensions

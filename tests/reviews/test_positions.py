@@ -232,3 +232,17 @@ def test_a_group_that_nobody_reviewed_leans_on_others_and_says_so() -> None:
     made = report(study, by=["language"], replicates=100)
     french = positions(made, topic=None, domain=(("language", "fr"),))[0]
     assert (french.reviewed, french.status, french.grade) == (0, "model_assisted", "C")
+    few = Transcript.objects.filter(pk__in=drawn).order_by("pk").values_list("pk", flat=True)[:4]
+    Transcript.objects.filter(pk__in=list(few)).update(language="fr")
+    made = report(study, by=["language"], replicates=100)
+    french = positions(made, topic=None, domain=(("language", "fr"),))[0]
+    assert (french.reviewed, french.status, french.grade) == (4, "insufficient", "C")
+    assert np.isnan([french.position, french.low, french.high]).all()
+    assert french.machine > 0
+
+
+@pytest.mark.django_db
+def test_a_scale_of_a_hundred_is_written_in_whole_numbers() -> None:
+    made = report(ordered_study(), by=["language"], replicates=50)
+    html = FILES["report.html"](made).decode()
+    assert "e+" not in html[html.index('<section id="scales-1">') :].split("</section>")[0]
