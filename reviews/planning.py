@@ -16,9 +16,10 @@ from django.utils import timezone
 
 from codebooks.models import Kind
 from coding.models import Run
+from reviews.facts import CodeName
 from reviews.models import Assignment, Sample
 from reviews.prevalence import PrevalenceRow, design_strata
-from reviews.reports import CodeName, Report, report
+from reviews.reports import Report, report
 from reviews.sampling import rounds
 from reviews.stats.arrays import Floats, finite
 from reviews.stats.designs import allocate, error_spread, plan

@@ -4,7 +4,6 @@ Nothing in it is worded or translated; a number that cannot be had is NaN here a
 a status says why. The same rows, seed and replicates give the same report bit for bit.
 """
 
-import math
 import uuid
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ import numpy as np
 from django.core.cache import cache
 
 from codebooks.models import Revision
-from coding.models import CoderKind, Coding, Run, State
+from coding.models import Coding, Run
 from reviews.accuracy import (
     AccuracyRow,
     CalibrationRow,
@@ -35,25 +34,37 @@ from reviews.agreement import (
     agreement_rows,
 )
 from reviews.differences import DifferenceRow, difference_rows
+from reviews.facts import (
+    NO_EVIDENCE,
+    NOTHING_QUOTED,
+    CodeName,
+    EvidenceFacts,
+    QuotationRow,
+    ResponseRow,
+    RunFacts,
+    SampleFacts,
+    names_of,
+    quotation_rows,
+    quoted_by,
+    response_rows,
+    run_facts,
+    sample_facts,
+)
 from reviews.fingerprints import fingerprint
 from reviews.human_error import HumanErrorRow, NestedRow, human_error_rows, nested_rows
-from reviews.models import Assignment, Purpose, Ruling, Sample
+from reviews.models import Purpose, Sample
 from reviews.passages import PassageRow, passage_rows
 from reviews.positions import PositionRow, position_rows
 from reviews.prevalence import (
     Areas,
     PrevalenceRow,
-    Strata,
     design_strata,
     prevalence_rows,
     shares_above,
 )
-from reviews.sampling import ASKED, current_sample, latest_run, revision_in_use
+from reviews.sampling import current_sample, latest_run, revision_in_use
 from reviews.stats.arrays import finite
 from reviews.tables import (
-    NOT_KNOWN,
-    Guide,
-    Quotations,
     Table,
     attribute_names,
     load_confidence,
@@ -61,10 +72,8 @@ from reviews.tables import (
     load_domain,
     load_passages,
     load_peoples_quotations,
-    load_progress,
     load_quotations,
     load_table,
-    rounds_of,
 )
 from reviews.together import CodesTogether, codes_together
 from studies.models import Study
@@ -79,8 +88,6 @@ MOST_HELD = 3
 """Reports that a process holds ready beside those in the cache."""
 CASES = ("both", "first", "second", "neither")
 """The four cases of two codes, as people's answers are counted in them."""
-FOUND = ("exact", "folded", "fuzzy")
-"""Ways of finding a quotation that make it evidence."""
 
 __all__ = [
     "HUMANS",
@@ -92,122 +99,6 @@ __all__ = [
     "fingerprint",
     "report",
 ]
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """Which coder went through the segments, and where that stands, in all and by language."""
-
-    id: int
-    name: str
-    coder: str
-    language_model: bool
-    model: str
-    prompt_digest: str
-    date: str
-    finished: str | None
-    states: dict[str, int]
-    by_language: dict[str, dict[str, int]]
-    reasons: tuple[tuple[str, str, int], ...]
-
-
-@dataclass(frozen=True)
-class RoundFacts:
-    """One round of a sample; one that `looked` followed from what people had said before."""
-
-    id: int
-    date: str
-    seed: int
-    size: int
-    reviewed: int
-    looked: bool
-
-
-@dataclass(frozen=True)
-class ResponseRow:
-    """How many of those drawn were answered: `by` the stratum, the language, or a code's label.
-
-    A label is the machine's: `1`, `0` or `none`. `assigned`, `answered` and `skipped` count seats
-    of people; by label they are None, and `reviewed` counts answers about the code.
-    """
-
-    by: str
-    name: str
-    dimension: str | None
-    code: str | None
-    drawn: int
-    reviewed: int
-    rate: float
-    assigned: int | None
-    answered: int | None
-    skipped: int | None
-
-
-@dataclass(frozen=True)
-class SampleFacts:
-    """The design record: what was drawn, how, and how far people are with it.
-
-    `changed` says that the frame is no longer the one drawn from; `split` counts the answers that
-    coders disagree about and nobody ruled; `development` the items that the machine learned from,
-    which enter no estimate. Where it went on in `rounds` the counts are of all of them.
-    """
-
-    id: int
-    date: str
-    strata: tuple[str, ...]
-    seed: int
-    frame_digest: str
-    population: int
-    size: int
-    reviewed: int
-    twice: int
-    assigned: int
-    answered: int
-    skipped: int
-    rulings: int
-    split: int
-    coders: tuple[str, ...]
-    changed: bool
-    sizes: tuple[tuple[str, int, int, int], ...]
-    rounds: tuple[RoundFacts, ...] = ()
-    development: int = 0
-
-
-@dataclass(frozen=True)
-class EvidenceFacts:
-    """How quotations were found; `share` is of all quotations, NaN if there are none.
-
-    `without` counts the codes that were applied without any quotation.
-    """
-
-    counts: dict[str, int]
-    share: float
-    without: int
-
-
-NO_EVIDENCE = EvidenceFacts({}, math.nan, 0)
-
-
-@dataclass(frozen=True)
-class QuotationRow:
-    """How the quotations of one code were found: the machine's, and those that people marked."""
-
-    dimension: str
-    code: str
-    machine: EvidenceFacts
-    people: EvidenceFacts
-
-
-@dataclass(frozen=True)
-class CodeName:
-    """A code or a dimension as people named it, for those who show the report."""
-
-    dimension: str
-    code: str | None
-    kind: str
-    label: str
-    color: str
-    ordered: bool = False
 
 
 @dataclass(frozen=True)
@@ -378,10 +269,10 @@ def _made(asked: Asked) -> Report:
     machine = machine_rows(table, strata, areas, confidence, seed, replicates)
     passages = load_passages(study, revision, chosen_run, table)
     guide, units = table.guide, table.units
-    quoted = _evidence_of(load_peoples_quotations(study, revision, units, guide), table)
+    quoted = quoted_by(load_peoples_quotations(study, revision, units, guide), table)
     evidence = NOTHING_QUOTED
     if chosen_run:
-        evidence = _evidence_of(load_quotations(chosen_run, units, guide), table)
+        evidence = quoted_by(load_quotations(chosen_run, units, guide), table)
     return Report(
         study=study.slug,
         name=study.name,
@@ -389,7 +280,7 @@ def _made(asked: Asked) -> Report:
         codebook=revision.codebook.name,
         codebook_language=revision.codebook.language,
         revision=revision.number,
-        names=_names(table.guide),
+        names=names_of(table.guide),
         segments=len(units),
         interviews=len(np.unique(units.transcript)),
         languages=dict(
@@ -399,8 +290,8 @@ def _made(asked: Asked) -> Report:
                 strict=True,
             )
         ),
-        run=_run_facts(chosen_run, table),
-        sample=_sample_facts(chosen_sample, table, strata),
+        run=run_facts(chosen_run, table),
+        sample=sample_facts(chosen_sample, table, strata),
         evidence=evidence.all,
         evidence_by_language=evidence.by_language,
         agreement_of=agreed.of,
@@ -423,11 +314,11 @@ def _made(asked: Asked) -> Report:
         differences=tuple(row for name in by for row in difference_rows(prevalence, name)),
         nested=tuple(nested_rows(table, strata)),
         human_error=tuple(human_error_rows(prevalence)),
-        responses=tuple(_responses(chosen_sample, table)),
+        responses=tuple(response_rows(chosen_sample, table)),
         together=codes_together(table, strata, seed),
         evidence_people=quoted.all,
         evidence_people_by_language=quoted.by_language,
-        evidence_by_code=_by_code(guide, evidence, quoted),
+        evidence_by_code=quotation_rows(guide, evidence, quoted),
         positions=tuple(position_rows(table, strata, areas, prevalence, seed, replicates)),
     )
 
@@ -657,181 +548,6 @@ def _check_size(table: Table, areas: Sequence[Areas]) -> None:
                 figures=codes * len(area.names),
                 most=MOST_FIGURES,
             )
-
-
-def _names(guide: Guide) -> tuple[CodeName, ...]:
-    names = []
-    for question in guide.questions:
-        names.append(
-            CodeName(question.key, None, question.kind, question.label, "", question.ordered)
-        )
-        names += [
-            CodeName(question.key, code.key, question.kind, code.label, code.color)
-            for code in question.codes
-        ]
-    return tuple(names)
-
-
-def _run_facts(run: Run | None, table: Table) -> RunFacts | None:
-    if run is None:
-        return None
-    progress = load_progress(run, table.units, table.machine)
-    languages = table.units.languages
-    wide = len(progress.states)
-    counts = np.bincount(
-        table.units.language * wide + progress.state, minlength=len(languages) * wide
-    ).reshape(len(languages), wide)
-    shown = [
-        place
-        for place, name in enumerate(progress.states)
-        if counts[:, place].any() or name in (State.DONE, State.REFUSED, State.FAILED)
-    ]
-    return RunFacts(
-        id=run.pk,
-        name=run.name,
-        coder=run.coder,
-        language_model=run.coder != CoderKind.EMBEDDED,
-        model=run.model,
-        prompt_digest=run.prompt_digest,
-        date=run.created_at.isoformat(),
-        finished=run.finished_at.isoformat() if run.finished_at else None,
-        states={progress.states[at]: int(counts[:, at].sum()) for at in shown},
-        by_language={
-            language: {progress.states[at]: int(counts[row, at]) for at in shown}
-            for row, language in enumerate(languages)
-        },
-        reasons=progress.reasons,
-    )
-
-
-def _sample_facts(sample: Sample | None, table: Table, strata: Strata) -> SampleFacts | None:
-    if sample is None or table.drawn is None or table.reference is None:
-        return None
-    drawn, people = table.drawn, table.people
-    inside = people.rows(np.isin(people.unit, drawn.unit))
-    codings = np.bincount(np.searchsorted(drawn.unit, inside.unit), minlength=len(drawn.unit))
-    rounds = rounds_of(sample)
-    assignments = Assignment.objects.filter(ASKED, item__sample__in=rounds)
-    populations = {size["key"]: size["population"] for size in sample.design.get("sizes", [])}
-    reviewed = np.bincount(drawn.stratum[codings > 0], minlength=len(drawn.strata))
-    size = np.bincount(drawn.stratum, minlength=len(drawn.strata))
-    y = table.reference.labels
-    return SampleFacts(
-        id=sample.pk,
-        date=sample.created_at.isoformat(),
-        strata=tuple(sample.design.get("strata", [])),
-        seed=sample.seed,
-        frame_digest=sample.frame_digest,
-        population=sum(populations.values()) or len(table.units),
-        size=len(drawn.unit),
-        reviewed=int((codings > 0).sum()),
-        twice=int((codings > 1).sum()),
-        assigned=assignments.count(),
-        answered=assignments.filter(coding__isnull=False).count(),
-        skipped=assignments.exclude(skipped_because="").count(),
-        rulings=Ruling.objects.filter(item__sample__in=rounds).count(),
-        split=int(((y > 0) & (y < 1)).sum()),
-        coders=tuple(inside.coders[coder] for coder in np.unique(inside.coder)),
-        changed=strata.changed,
-        sizes=tuple(
-            (key, int(populations.get(key, 0)), int(size[place]), int(reviewed[place]))
-            for place, key in enumerate(drawn.strata)
-        ),
-        rounds=tuple(
-            RoundFacts(
-                one.pk,
-                one.created_at.isoformat(),
-                one.seed,
-                int((drawn.round == place).sum()),
-                int((codings[drawn.round == place] > 0).sum()),
-                bool(one.design.get("looked", False)),
-            )
-            for place, one in enumerate(rounds)
-        ),
-        development=int(np.isin(drawn.unit, table.development).sum()),
-    )
-
-
-def _responses(sample: Sample | None, table: Table) -> list[ResponseRow]:
-    """Return how many of those drawn were answered, by stratum, language and machine label."""
-    drawn, reference = table.drawn, table.reference
-    if sample is None or drawn is None or reference is None:
-        return []
-    items = len(drawn.unit)
-    place = {int(pk): at for at, pk in enumerate(drawn.item)}
-    seats = np.zeros((items, 3), np.int64)
-    rows = Assignment.objects.filter(ASKED, item__sample__in=rounds_of(sample))
-    for item, coding, why in rows.values_list("item_id", "coding_id", "skipped_because").iterator():
-        seats[place[item]] += (1, bool(coding), bool(why and not coding))
-    reviewed = np.isin(drawn.unit, table.people.units)
-    found = []
-    language = table.units.language[drawn.unit]
-    for by, of, names in (
-        ("stratum", drawn.stratum, drawn.strata),
-        ("language", language, table.units.languages),
-    ):
-        for at, name in enumerate(names):
-            inside = of == at
-            if inside.any():
-                assigned, answered, skipped = seats[inside].sum(axis=0).tolist()
-                done = int(reviewed[inside].sum())
-                rate = done / int(inside.sum())
-                found.append(
-                    ResponseRow(
-                        by, name, None, None, int(inside.sum()), done, rate,
-                        assigned, answered, skipped,
-                    )
-                )  # fmt: skip
-    labels = table.machine.labels[drawn.unit]
-    answered_codes = ~np.isnan(reference.labels)
-    for column, (question, code) in enumerate(table.guide.codes):
-        for name, label in (("1", 1), ("0", 0), ("none", NOT_KNOWN)):
-            inside = labels[:, column] == label
-            if inside.any():
-                done = int(answered_codes[inside, column].sum())
-                rate = done / int(inside.sum())
-                found.append(
-                    ResponseRow(
-                        "label", name, question.key, code.key, int(inside.sum()), done, rate,
-                        None, None, None,
-                    )
-                )  # fmt: skip
-    return found
-
-
-@dataclass(frozen=True)
-class _Quoted:
-    all: EvidenceFacts
-    by_language: dict[str, EvidenceFacts]
-    of_codes: list[EvidenceFacts]
-
-
-NOTHING_QUOTED = _Quoted(NO_EVIDENCE, {}, [])
-
-
-def _evidence_of(quotations: Quotations, table: Table) -> _Quoted:
-    def facts(counts: Any, without: int) -> EvidenceFacts:
-        by = dict(zip(quotations.found, counts.tolist(), strict=True))
-        everything = sum(by.values())
-        share = sum(by[name] for name in FOUND) / everything if everything else math.nan
-        return EvidenceFacts(by, share, int(without))
-
-    languages = {
-        language: facts(quotations.counts[row], quotations.without[row])
-        for row, language in enumerate(table.units.languages)
-    }
-    codes = map(facts, quotations.of_codes, quotations.without_of_codes)
-    whole = facts(quotations.counts.sum(axis=0), quotations.without.sum())
-    return _Quoted(whole, languages, list(codes))
-
-
-def _by_code(guide: Guide, machine: _Quoted, people: _Quoted) -> tuple[QuotationRow, ...]:
-    names = [(question.key, code.key) for question in guide.questions for code in question.codes]
-    said = machine.of_codes or [NO_EVIDENCE] * len(names)
-    return tuple(
-        QuotationRow(*name, one, other)
-        for name, one, other in zip(names, said, people.of_codes, strict=True)
-    )
 
 
 def _evidence_json(facts: EvidenceFacts) -> dict[str, Any]:
