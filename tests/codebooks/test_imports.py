@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from django.db import IntegrityError
 
 from codebooks.exchange import digest, read
 from codebooks.imports import import_codebook
@@ -138,3 +139,34 @@ def test_a_large_codebook_is_imported_in_few_queries(
     with django_assert_max_num_queries(25):  # type: ignore[operator]  # a fixture of pytest-django
         import_codebook(study, given_file(tmp_path, content))
     assert Code.objects.count() == 300
+
+
+ORDERED = """\
+name: Stances
+dimensions:
+  - key: stance
+    label: Stance
+    kind: ordered
+    codes: [Bad, Mixed, Good]
+"""
+
+
+def test_codes_that_stand_in_an_order_stay_so_and_another_order_is_another_revision(
+    tmp_path: Path,
+) -> None:
+    study = make_study()
+    revision = import_codebook(study, given_file(tmp_path, ORDERED))
+    dimension = revision.dimensions.get()
+    assert (dimension.kind, dimension.ordered) == ("one", True)
+    assert as_book(revision) == read(tmp_path / "book.yaml")
+    freeze(revision)
+    turned = given_file(tmp_path, ORDERED.replace("Bad, Mixed, Good", "Good, Mixed, Bad"))
+    assert import_codebook(study, turned).number == 2
+    plain = given_file(tmp_path, ORDERED.replace("ordered", "one"))
+    assert import_codebook(study, plain).dimensions.get().ordered is False
+
+
+def test_only_one_of_many_can_be_ordered(tmp_path: Path) -> None:
+    revision = import_codebook(make_study(), given_file(tmp_path))
+    with pytest.raises(IntegrityError, match="only_one_of_many_can_be_ordered"):
+        revision.dimensions.filter(key="worries").update(ordered=True)
