@@ -145,7 +145,11 @@ class ClaudeBatches:
         """Return the batches of the account since then, newest first."""
         found = []
         with understood():
-            for batch in self.batches.list(limit=100, timeout=60.0):
+            page = self.batches.list(limit=100, timeout=60.0)
+            # Anything else would look like an account without batches, and ours like lost ones.
+            if not isinstance(getattr(page, "data", None), list):
+                raise ValueError("not a list of batches")
+            for batch in page:
                 one = seen(batch)
                 if one.created < since:
                     break
@@ -249,7 +253,7 @@ def understood() -> Iterator[None]:
         raise Unreachable(Stopped(f"{NO_KEY} ({error})")) from error
     except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
         raise Unreachable(broken(error.__cause__ or error)) from error
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:  # for the SDK a proxy's page is a plain text
         raise Unreachable(broken(error)) from error
     except anthropic.AnthropicError as error:  # no results, and no promise of any
         raise Gone from error

@@ -164,10 +164,10 @@ def test_whatever_goes_wrong_nothing_is_lost_nothing_is_done_or_booked_twice(
 
 
 ON_BATCHES = {
-    "create": ["429", "500", "529", "413", "html", "reset_before", "orphan"],
-    "list": ["500", "html", "reset_before"],
-    "retrieve": ["500", "html", "reset_before"],
-    "results": ["500", "html", "cut_mid", "cut_line", "duplicate", "unknown", "missing"],
+    "create": ["429", "500", "529", "413", "html", "json", "reset_before", "orphan"],
+    "list": ["500", "html", "json", "reset_before"],
+    "retrieve": ["500", "html", "json", "reset_before"],
+    "results": ["500", "html", "json", "cut_mid", "cut_line", "duplicate", "unknown", "missing"],
     "end": ["all_expired"],
 }
 IN_BATCHES = ["errored", "expired", "invalid", "refusal", "max_tokens", "not_json", "wrong_label"]

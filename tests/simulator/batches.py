@@ -120,6 +120,8 @@ class Batches:
             return Answer(0, b"", how="reset")
         if fault == "html":
             return Answer(200, PROXY_PAGE, {"content-type": "text/html"})
+        if fault == "json":  # well formed, and not what was asked for
+            return Answer(200, b'{"status": "ok"}', {"content-type": "application/json"})
         return None
 
     def create(self, body: bytes, headers: Mapping[str, str], fault: str) -> "Answer":
