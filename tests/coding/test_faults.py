@@ -10,8 +10,9 @@ from django.db.models import Sum
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from coding.batches import Terms, batch_loop
+from coding.batches import batch_loop
 from coding.coders.claude import ClaudeCoder
+from coding.errands import Terms
 from coding.leases import Pace
 from coding.loop import BUDGET_SPENT, work_loop
 from coding.models import Attempt, Batch, Coding, Evidence, Run, Work

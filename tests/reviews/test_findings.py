@@ -85,11 +85,8 @@ def test_the_alternative_test_stands_with_its_baselines_on_page_and_in_files(
     [told] = made.replacing
     code, coders, rate, _advantage, never, usual, verdict = shown.rows[0]
     assert (code, coders, verdict) == ("Hope", "4", "passes")
-    assert (float(rate), float(never), float(usual)) == (
-        pytest.approx(told.winning_rate),
-        pytest.approx(told.never_winning_rate),
-        pytest.approx(told.majority_winning_rate),
-    )
+    rates = (told.winning_rate, told.never_winning_rate, told.majority_winning_rate)
+    assert (float(rate), float(never), float(usual)) == pytest.approx(rates)
     write_report(made, tmp_path)
     assert "Who never says the code" in (tmp_path / "report.html").read_text("utf-8")
     [one] = table(tmp_path / "replacing.csv")
