@@ -436,6 +436,22 @@ def test_of_a_long_interview_the_answer_that_is_asked_about_is_in_sight(
         press(page, "Digit0", "Enter")
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_why_an_answer_is_not_taken_is_in_sight_wherever_one_reads(
+    context: Callable[..., BrowserContext], live_server: LiveServer, width: int
+) -> None:
+    make_review(told="Much was told. " * 600)
+    page = go(context(viewport={"width": width, "height": 700}), live_server)
+    answer_all(page)
+    page.locator('input[type="number"]').fill("101")
+    page.evaluate("window.scrollTo({ top: document.body.scrollHeight, behavior: 'instant' })")
+    page.locator("#save").click()
+    said = page.locator('#notices [data-kind="gap"]')
+    expect(said).to_contain_text("from 0 to 100")
+    expect(said).to_be_in_viewport(ratio=1)
+    place(page).to_have_text("1 of 2")
+
+
 def test_keys_can_be_changed_and_single_ones_turned_off(
     context: Callable[..., BrowserContext], live_server: LiveServer
 ) -> None:

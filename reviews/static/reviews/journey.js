@@ -155,7 +155,7 @@ function showGap({ why, dimension, codes: open }) {
   const [first] = open;
   notice("gap", fill(words[why], {
     dimension: dimension.label, codes: open.map((code) => code.label).join(texts.comma),
-    code: first.label, low: first.value?.min, high: first.value?.max,
+    code: first.label, low: Number(first.value?.min), high: Number(first.value?.max),
   }));
   rows.goTo(first);
 }
