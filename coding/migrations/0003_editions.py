@@ -49,8 +49,12 @@ SQLITE = {
 }
 """Name of each trigger, when it fires, and what it does to `coding_coding`."""
 
+PASSAGES = f'SELECT {", ".join(f"row.{name}" for name in ("id", *PASSAGE))} FROM '
 OF_MARKS = 'SELECT coding_id FROM {rows}'
-OF_EVIDENCE = 'SELECT coding_id FROM coding_mark WHERE id IN (SELECT mark_id FROM {rows})'
+OF_EVIDENCE = (
+    'SELECT coding_id FROM coding_mark WHERE id IN '
+    f'(SELECT mark_id FROM ({PASSAGES}{{rows}} AS row{{but}}) AS changed)'
+)
 POSTGRESQL = {
     name: (f'AFTER {event} ON {table}', table_names, people, which)
     for kind, table, which in (
@@ -83,7 +87,14 @@ def count_editions(apps, schema_editor):
         # Once for a statement: a coder's answer about sixty codes is one change of one row.
         for name, (when, seen, people, which) in POSTGRESQL.items():
             rows = [f'{one.lower()}_rows' for one in seen]
-            among = ' UNION '.join(which.format(rows=one) for one in rows)
+            # A trigger that sees whole statements can't be told of which columns: what says the
+            # same before and after is left out.
+            but = [f' EXCEPT {PASSAGES}{one} AS row' for one in reversed(rows)]
+            if len(rows) == 1:
+                but = ['']
+            among = ' UNION '.join(
+                which.format(rows=one, but=other) for one, other in zip(rows, but, strict=True)
+            )
             only = 'person_id IS NOT NULL AND ' if people else ''
             execute(
                 f'CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN '

@@ -55,13 +55,13 @@ def study() -> Study:
     items = list(Item.objects.filter(sample=sample).order_by("pk"))
     for name in ("ann", "ben"):
         person = make_person(name, made)
-        for item in items[:6]:
+        for place, item in enumerate(items[:6], 1):
             coding = make_coding(
                 item.segment,
                 revision,
                 person=person,
-                codes=["worry" if item.pk % 2 else "hope", "angry"],
-                values={"trust": float(item.pk % 5)},
+                codes=["worry" if place % 2 else "hope", "angry"],
+                values={"trust": float(place % 5)},
             )
             Assignment.objects.create(
                 item=item, person=person, coding=coding, answered_at=timezone.now()
