@@ -38,6 +38,7 @@ export function showTurns(question) {
   const fragment = document.createDocumentFragment();
   for (const turn of question.turns) fragment.append(turnOf(turn, question.language));
   list.replaceChildren(fragment);
+  list.classList.toggle("partly", !question.whole); // a class: to look for it (:has) costs every change 10 ms
   document.getElementById("in-context").hidden = question.whole;
   readTurns();
   // Once all is on the page: whoever shows an interview begins at its top.
