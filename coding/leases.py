@@ -138,11 +138,15 @@ def add_work(run: Run) -> int:
         return int(cursor.rowcount)
 
 
-def lease(run: Run, owner: str, count: int) -> list[Piece]:
-    """Take up to `count` pieces that are due for `owner`; nobody else gets them."""
+def lease(run: Run, owner: str, count: int, *, look: bool = True) -> list[Piece]:
+    """Take up to `count` pieces that are due for `owner`; nobody else gets them.
+
+    With `look`, what somebody has who is gone is due again, too.
+    """
     now = timezone.now()
     with transaction.atomic():
-        take_back(run, now)
+        if look:
+            take_back(run, now)
         due = bulk.rows_of(
             "SELECT id FROM coding_work WHERE run_id = %s AND state = 'pending' "
             "AND (not_before IS NULL OR not_before <= %s) ORDER BY id LIMIT %s "

@@ -37,6 +37,7 @@ LEASE_ROWS = 50
 THREADS = {CoderKind.CLAUDE: 32, CoderKind.EMBEDDED: 2}
 MOST_AHEAD = 32
 LINGER = 0.05  # seconds that an answer waits at most for others to be written with
+LOOK = 0.5  # seconds between two looks for what somebody had who is gone
 HEARING = 2.0  # seconds after which a loop hears that its run was stopped elsewhere
 NEVER_ONE_GOOD = 5  # passages that may fail before any succeeded; then something else is wrong
 LONGEST_DRAIN = 60.0  # seconds that a run that is stopped waits for answers on their way
@@ -196,6 +197,7 @@ class Loop:
         self.told = ""  # why somebody else stopped the run
         self.leaving: Callable[[], bool] = lambda: False
         self.renewed = self.heard = time.monotonic()
+        self.looked = float("-inf")
 
     def go(self, until: float | None = None) -> None:
         """Work until nothing is left, the run has to stop, or it is time to hand over."""
@@ -278,7 +280,10 @@ class Loop:
         wanted = room * self.coder.batch
         if len(self.ready) < wanted:
             count = max(LEASE_ROWS, wanted) - len(self.ready)
-            self.ready += remembered(leases.lease(self.run, self.owner, count), self.parts)
+            look = time.monotonic() - self.looked > LOOK
+            self.looked = time.monotonic() if look else self.looked
+            leased = leases.lease(self.run, self.owner, count, look=look)
+            self.ready += remembered(leased, self.parts)
         for job in self.jobs_for(wanted):
             self.in_flight += 1
             self.jobs.put(job)
@@ -384,7 +389,7 @@ class Loop:
         end = time.monotonic() + LINGER
         while (
             self.in_flight - self.answers.qsize() >= self.threads
-            and 2 * self.answers.qsize() < self.ahead
+            and self.answers.qsize() < self.ahead
             and time.monotonic() < end
         ):
             time.sleep(LINGER / 10)

@@ -273,8 +273,10 @@ class Batches:
             lines.insert(0, json.dumps({"custom_id": "who-1", "result": {"type": "x"}}).encode())
         head = {"content-type": "application/x-jsonl"}
         if fault == "cut_line":
-            half = lines[: len(lines) // 2]
-            return Answer(200, b"".join(line + b"\n" for line in half), head, how="close")
+            half = rows[: len(rows) // 2]
+            sent = Answer(200, b"".join(line + b"\n" for line, _entry in half), head, how="close")
+            sent.entries = [entry for _line, entry in half if entry]  # these lines do arrive
+            return sent
         sent = Answer(200, b"".join(line + b"\n" for line in lines), head, how="chunked")
         if fault == "cut_mid":
             sent.how = "half"
