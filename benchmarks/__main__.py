@@ -13,6 +13,7 @@ NAMES = (
     "report",
     "review",
     "lists",
+    "exports",
     "screen",
     "coverage",
 )

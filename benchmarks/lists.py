@@ -27,7 +27,7 @@ import numpy as np
 
 FULL = 80_508
 LENGTH = 9_000
-TIMES = 15
+TIMES = 40
 POSTGRES = os.environ.get(
     "BENCHMARK_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/concord_lists"
 )
@@ -228,12 +228,15 @@ def once(count: int) -> dict[str, Any]:
     from studies.search import index
 
     call_command("migrate", verbosity=0)
+    print(f"  {count}: fill", file=sys.stderr, flush=True)
     if not Study.objects.exists():
         fill(count)
     study = Study.objects.get()
+    print(f"  {count}: index", file=sys.stderr, flush=True)
     began = time.perf_counter()
     assert index(study) == 0
     indexing = time.perf_counter() - began
+    print(f"  {count}: ask", file=sys.stderr, flush=True)
     client = Client()
     client.force_login(User.objects.get(), backend="django.contrib.auth.backends.ModelBackend")
     measured = {}
@@ -287,11 +290,11 @@ def measured(count: int, url: str) -> dict[str, Any]:
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "benchmarks.lists", "--once", str(count)],
         env=environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
     )
     if done.returncode:
-        sys.exit(done.stderr)
+        sys.exit(done.returncode)
     return dict(json.load(io.StringIO(done.stdout)))
 
 

@@ -47,8 +47,8 @@ LABEL_STUDIO = {"next": (330, 465), "submit": (158, 196)}
 LABEL_STUDIO_CPU, LABEL_STUDIO_RATE = 425, 2.0
 
 
-def build(interviews: int) -> None:
-    """Fill the database that the settings name."""
+def build(interviews: int, answered: int | None = None) -> None:
+    """Fill the database that the settings name; people answered so many, or else half."""
     import django
 
     django.setup()
@@ -103,7 +103,8 @@ def build(interviews: int) -> None:
     people = coders(study)
     for start in range(0, interviews, BATCH):
         batch = range(start, min(start + BATCH, interviews))
-        fill(study, run, sample, codes, texts, people, batch, interviews // 2)
+        done = interviews // 2 if answered is None else answered
+        fill(study, run, sample, codes, texts, people, batch, done)
     analyze()
 
 
@@ -157,7 +158,15 @@ def fill(
     now = timezone.now()
     with transaction.atomic():
         participants = Participant.objects.bulk_create(
-            Participant(study=study, external_id=f"i{n:06}") for n in batch
+            Participant(
+                study=study,
+                external_id=f"i{n:06}",
+                attributes={
+                    "country": f"country {n % 159}",
+                    "occupation": f"occupation {n % 40}",
+                },
+            )
+            for n in batch
         )
         transcripts = Transcript.objects.bulk_create(
             Transcript(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
 from codebooks.exchange import (
@@ -20,17 +20,12 @@ from studies.audit import Action, record
 from studies.models import Study
 from studies.problems import Problem, _
 
-__all__ = ["as_book", "current_revision", "digest", "freeze"]
+__all__ = ["as_book", "current_revision", "digest", "freeze", "newest_revisions"]
 
 
 def current_revision(study: Study) -> Revision:
     """Return the newest revision of the study's codebooks; a Problem says how to get one."""
-    revision = (
-        Revision.objects.filter(codebook__study=study)
-        .select_related("codebook")
-        .order_by("-created_at", "-pk")
-        .first()
-    )
+    revision = newest_revisions(study).first()
     if revision is None:
         raise Problem(
             _(
@@ -40,6 +35,12 @@ def current_revision(study: Study) -> Revision:
             study=study.slug,
         )
     return revision
+
+
+def newest_revisions(study: Study) -> "QuerySet[Revision]":
+    """Return the revisions of the study's codebooks, the newest first."""
+    rows = Revision.objects.filter(codebook__study=study).select_related("codebook")
+    return rows.order_by("-created_at", "-pk")
 
 
 def freeze(revision: Revision) -> Revision:
@@ -80,7 +81,8 @@ def as_book(revision: Revision) -> Book:
 def dimension_spec(dimension: Dimension, language: str) -> DimensionSpec:
     """Return a dimension as plain data; the one code of a scale is the dimension itself."""
     scale = dimension.kind == Kind.SCALE
-    codes = () if scale else tuple(code_spec(code, language) for code in dimension.codes.all())
+    rows = dimension.codes.all()
+    codes = () if scale else tuple(code_spec(code, language) for code in rows)
     return DimensionSpec(
         key=dimension.key,
         label=dimension.label,
@@ -93,6 +95,7 @@ def dimension_spec(dimension: Dimension, language: str) -> DimensionSpec:
         codes=codes,
         wordings=wording_specs(dimension.wordings.all(), DIMENSION_TEXTS),
         ordered=dimension.ordered,
+        guid=next((str(code.guid) for code in rows), "") if scale else "",
     )
 
 
@@ -111,6 +114,7 @@ def code_spec(code: Code, language: str) -> CodeSpec:
         parent=code.parent.key if code.parent else "",
         color=code.color,
         wordings=wording_specs(code.wordings.all(), CODE_TEXTS),
+        guid=str(code.guid),
     )
 
 

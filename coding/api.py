@@ -36,12 +36,23 @@ class Place(serializers.Serializer[Any]):
     base_url = serializers.CharField(default="", allow_blank=True)
 
 
+class EstimateRequest(Place):
+    coder = serializers.ChoiceField(
+        choices=[CoderKind.CLAUDE, CoderKind.EMBEDDED], default=CoderKind.CLAUDE.value
+    )
+
+
 class RunRequest(Place):
     budget = serializers.DecimalField(max_digits=16, decimal_places=10, min_value=0)
 
 
 @extend_schema(
     parameters=[
+        OpenApiParameter(
+            "coder",
+            enum=[CoderKind.CLAUDE.value, CoderKind.EMBEDDED.value],
+            description="by default Claude; the embedded coder costs nothing",
+        ),
         OpenApiParameter("model", description="by default the usual one"),
         OpenApiParameter("service", enum=list(SERVICES)),
         OpenApiParameter("base_url", description="one of the servers that the site names"),
@@ -50,9 +61,9 @@ class RunRequest(Place):
 )
 @api_view(["GET"])
 def run_estimate(request: Request, slug: str) -> Response:
-    """What it would cost to have Claude code what it has not coded yet; nothing is charged."""
+    """What it would cost to have a coder code what it has not coded yet; nothing is charged."""
     study = study_or_404(request.user, slug, Role.LEAD)
-    asked = read(Place, request.query_params)
+    asked = read(EstimateRequest, request.query_params)
     needs_server(asked["base_url"])
     return Response(estimate(study, **asked).as_json())
 

@@ -24,7 +24,7 @@ from coding.ledger import KNOWN, MOST_LISTED, TOKENS, maybe_billed, sums
 from coding.models import Attempt, CoderKind, Outcome, Run, State
 from coding.prices import Price, price
 from coding.prompts import Prompt, by_dimension, user_turn, write
-from coding.runs import guide, service_of
+from coding.runs import embedded_run, guide, service_of
 from studies.models import Segment, Study
 from studies.problems import Problem
 
@@ -67,6 +67,7 @@ class Estimate:
     below_minimum: bool
     waiting: int
     waiting_usd: Decimal
+    coder: str = CoderKind.CLAUDE.value
 
     def as_json(self) -> dict[str, Any]:
         """Return the estimate as JSON."""
@@ -89,16 +90,20 @@ def estimate(
     study: Study,
     model: str = "",
     *,
+    coder: str = CoderKind.CLAUDE,
     base_url: str = "",
     service: str = "",
     again: Sequence[int] = (),
 ) -> Estimate:
     """Return what it would cost to have `model` code what it has not coded in `study` yet.
 
-    `again` are segments, by their keys, that replicates are to code: each as often as it is named.
+    The embedded coder costs nothing: of it only what is left to code is told. `again` are segments,
+    by their keys, that replicates are to code: each as often as it is named.
     """
     from coding.coders.claude import MODEL
 
+    if coder == CoderKind.EMBEDDED:
+        return for_nothing(study, again)
     whole = write(guide(current_revision(study)))
     model = model_for(chosen(service), model, MODEL)
     run = Run.objects.filter(
@@ -147,6 +152,33 @@ def estimate(
         below_minimum=0 < shortest < rate.cache_minimum,
         waiting=waiting,
         waiting_usd=waiting_usd,
+    )
+
+
+def for_nothing(study: Study, again: Sequence[int]) -> Estimate:
+    """Return what the embedded coder has still to code in `study`, and `again`."""
+    from coding.coders import embedded
+
+    keys, _waiting, _usd = left_to_send(study, embedded_run(study))
+    return Estimate(
+        segments=len(keys) + len(again),
+        requests=0,
+        model=embedded.model_id(),
+        service="",
+        input_tokens=0,
+        output_tokens=0,
+        cached_tokens=0,
+        usd=Decimal(0),
+        usd_batch=None,
+        prices_of="",
+        counted_by="",
+        by_dimension=False,
+        prompt_tokens=0,
+        cache_minimum=0,
+        below_minimum=False,
+        waiting=0,
+        waiting_usd=Decimal(0),
+        coder=CoderKind.EMBEDDED.value,
     )
 
 

@@ -6,7 +6,6 @@ segments, and all paid from that run's budget. Running the step again goes on wi
 """
 
 import hashlib
-import secrets
 from collections.abc import Collection
 from typing import Any
 
@@ -17,6 +16,7 @@ from coding.models import CoderKind, Run, Work
 from coding.runs import CANCELED
 from studies.models import Segment, Study
 from studies.problems import Problem, _
+from studies.seeds import check_seed, seed_or_new
 
 SHARE = 0.1
 """The share that is coded again unless somebody says how much."""
@@ -140,8 +140,7 @@ def check(times: int, share: float | None, seed: int | None) -> None:
             _("The share to code again is above 0 and up to 1, such as 0.1, not %(given)s."),
             given=share,
         )
-    if seed is not None and not 0 <= seed < 2**63:
-        raise Problem(_("A seed is a whole number from 0 upwards."))
+    check_seed(seed)
 
 
 def settled(run: Run, there: list[Run], share: float | None, seed: int | None) -> tuple[float, int]:
@@ -150,7 +149,7 @@ def settled(run: Run, there: list[Run], share: float | None, seed: int | None) -
     The share may grow; it can't shrink, since what is coded stays coded.
     """
     if not there:
-        return share or SHARE, secrets.randbelow(2**31) if seed is None else seed
+        return share or SHARE, seed_or_new(seed)
     kept, began = float(there[0].parameters["share"]), int(there[0].parameters["seed"])
     if seed is not None and seed != began:
         raise Problem(

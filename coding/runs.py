@@ -138,6 +138,14 @@ def _embedded(revision: Revision) -> tuple[str, str, dict[str, Any]]:
     return embedded.model_id(), digest, {"learned_from": len(examples)}
 
 
+def embedded_run(study: Study) -> Run | None:
+    """Return the run that the embedded coder would go on with, None where it would begin one."""
+    revision = current_revision(study)
+    model, digest, _parameters = _embedded(revision)
+    found = Run.objects.filter(study=study, revision=revision, coder=CoderKind.EMBEDDED)
+    return found.filter(model=model, prompt_digest=digest, replicate=0).first()
+
+
 def amount(given: str) -> Decimal:
     """Return the budget in USD that was `given`; what is no amount of money is a Problem."""
     try:
@@ -149,6 +157,20 @@ def amount(given: str) -> Decimal:
             _("“%(given)s” is no budget: give an amount in USD, such as 12.50."), given=given
         )
     return money
+
+
+def run_of(study: Study, number: int, *, replicates: bool = True) -> Run:
+    """Return the run of `study` with that number; without `replicates`, one in its own right."""
+    runs = study.runs.all() if replicates else study.runs.filter(replicate=0)
+    found = runs.filter(pk=number).first()
+    if found is None:
+        raise Problem(
+            _("The study “%(study)s” has no run %(run)d: its runs are %(runs)s."),
+            study=study.slug,
+            run=number,
+            runs=", ".join(str(pk) for pk in runs.values_list("pk", flat=True)) or "–",
+        )
+    return found
 
 
 def family(run: Run) -> QuerySet[Run]:

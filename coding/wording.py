@@ -8,6 +8,7 @@ from django.utils import formats
 from django.utils.translation import gettext, ngettext
 
 from coding.coders.services import SERVICES
+from coding.models import CoderKind
 
 # What stands between a sentence of ours and what a service said about it.
 JOINTS = (" (", ". ")
@@ -63,6 +64,8 @@ def reason(text: str) -> str:
 
 def estimate_sentences(made: Mapping[str, Any], *, batch: bool = False) -> list[str]:
     """Return what an estimate (JSON) says, a sentence each; `batch` says which price is meant."""
+    if made.get("coder") == CoderKind.EMBEDDED:
+        return [for_nothing(made["segments"])]
     in_batches = batch and made["usd_batch"] is not None
     words = {
         **made,
@@ -116,6 +119,21 @@ def estimate_sentences(made: Mapping[str, Any], *, batch: bool = False) -> list[
     if made["below_minimum"]:
         said.append(below_minimum(made))
     return said
+
+
+def for_nothing(left: int) -> str:
+    """Return that the embedded coder costs nothing, and how much is `left` for it."""
+    if not left:
+        return gettext(
+            "The embedded coder needs no service and costs nothing; nothing is left for it to code."
+        )
+    return ngettext(
+        "The embedded coder needs no service and costs nothing; %(segments)s segment is left for "
+        "it to code.",
+        "The embedded coder needs no service and costs nothing; %(segments)s segments are left "
+        "for it to code.",
+        left,
+    ) % {"segments": count(left)}
 
 
 def below_minimum(made: Mapping[str, Any]) -> str:

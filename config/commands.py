@@ -70,6 +70,22 @@ class Command(BaseCommand):
             self.show(result, Console(file=sys.stdout))
 
 
+def show_newcomers(console: Console, newcomers: list[dict[str, Any]]) -> None:
+    """Print which coders were made since nobody was called so, and whom a name may have meant."""
+    if not newcomers:
+        return
+    names = ", ".join(one["name"] for one in newcomers)
+    told = [gettext("New in the study, made as coders: %(names)s.") % {"names": names}]
+    told += [
+        gettext("Was “%(close)s” meant by “%(name)s”?")
+        % {"close": ", ".join(one["close"]), "name": one["name"]}
+        for one in newcomers
+        if one["close"]
+    ]
+    for sentence in told:
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+
 def listed(text: str) -> list[str]:
     """Return the names in `text`, parted by commas; the `type` of an argument."""
     return [name.strip() for name in text.split(",") if name.strip()]

@@ -21,7 +21,7 @@ from coding.models import Answer, Coding
 from reviews.agreement import AgreementRow, rows_of
 from reviews.compared import between_people, design_weights, scope
 from reviews.models import Item, Purpose, Ruling, Sample
-from reviews.questions import Range, Turn, codes_of
+from reviews.questions import Range, codes_of, marks_on, said_of
 from reviews.reviewing import waits
 from reviews.sampling import rounds
 from reviews.stats.arrays import Bools
@@ -30,7 +30,6 @@ from reviews.tables import NOT_KNOWN, Decisions, People, Question, Table, load_r
 from studies.audit import Action, record
 from studies.models import Event
 from studies.problems import Problem, _
-from studies.turns import with_roles
 
 NEAR = 0.1
 """Values on a scale differ if they are further apart than this part of it."""
@@ -189,27 +188,8 @@ def opinions(item: Item, dimension: Dimension, code: Code | None) -> list[Opinio
     codings = _codings(item).select_related("person").prefetch_related("marks__evidence")
     found = []
     for coding in codings:
-        marks = [
-            mark
-            for mark in coding.marks.all()
-            if (mark.code_id == code.pk if code else mark.code.dimension_id == dimension.pk)
-        ]
-        decided = dimension.key in coding.dimensions
-        said: str | float | None
-        if dimension.kind == Kind.ONE:
-            holds = [mark.code.key for mark in marks if mark.answer == Answer.YES]
-            open_ = any(mark.answer == Answer.UNSURE for mark in marks)
-            said = (
-                holds[0] if holds else (Answer.UNSURE.value if open_ else "" if decided else None)
-            )
-        elif dimension.kind == Kind.SCALE:
-            given = [mark for mark in marks if mark.value is not None]
-            unsure = any(mark.answer == Answer.UNSURE for mark in marks)
-            value = given[0].value if given and not unsure else None
-            said = value if value is not None else Answer.UNSURE.value if unsure else ""
-            said = said if decided or marks else None
-        else:
-            said = marks[0].answer if marks else (Answer.NO.value if decided else None)
+        marks = marks_on(coding, dimension, code)
+        said = said_of(dimension, marks, dimension.key in coding.dimensions)
         assert coding.person is not None  # noqa: S101  by people
         passages = tuple(
             sorted(
@@ -222,24 +202,6 @@ def opinions(item: Item, dimension: Dimension, code: Code | None) -> list[Opinio
         name = names.get(coding.person.pk, coding.person.username)
         found.append(Opinion(name, coding.person.pk, said, passages, coding.note))
     return sorted(found, key=lambda opinion: opinion.name)
-
-
-def interview(item: Item) -> tuple[Turn, ...]:
-    """Return the turns of the interview that `item` is of, for who may see what others said."""
-    transcript = item.segment.transcript
-    turns = with_roles(transcript.turns, transcript.study.speaker_roles)
-    return tuple(
-        Turn(
-            number=number,
-            speaker=str(speaker),
-            role=str(role),
-            start=int(start),
-            end=int(end),
-            words=transcript.text[int(start) : int(end)],
-            asked=int(start) < item.segment.end and int(end) > item.segment.start,
-        )
-        for number, (start, end, speaker, role) in enumerate(turns, 1)
-    )
 
 
 def verdict(item: Item, dimension: Dimension, code: Code | None) -> Verdict | None:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from codebooks.models import Code, Dimension, Kind
+from codebooks.models import Code, Dimension, Kind, Revision
 from coding.models import Answer
 from reviews.adjudication import (
     SORTS,
@@ -27,14 +27,13 @@ from reviews.adjudication import (
     chosen,
     discussed,
     history,
-    interview,
     opinions,
     rule,
     verdict,
 )
+from reviews.blind import kept_blind
 from reviews.models import Item, Purpose, Ruling, Sample
-from reviews.questions import Asked, Choice, Words, codes_of, worded
-from reviews.reviewing import waits
+from reviews.questions import Asked, Choice, Words, codes_of, turns_of, worded
 from reviews.sampling import current_sample, rounds
 from reviews.screen import HUES, initials, keys_of
 from studies.access import role_of, study_or_404
@@ -87,7 +86,7 @@ def adjudication(request: HttpRequest, slug: str) -> HttpResponse:
     if sample is None:
         return render(request, "reviews/adjudication.html", context)
     every = cases(sample)
-    names = words(sample)
+    names = words(sample.revision)
     pairs = met(every)
     asked = asked_for(request)
     found = wanted(every, asked, pairs)
@@ -158,7 +157,7 @@ def adjudicate(
         except Problem as found:
             problem = found.sentence(_)
     every = opinions(item, about, one)
-    names = words(sample)
+    names = words(sample.revision)
     asked_of, choice = named(sample, dimension, code)
     ruled = verdict(item, about, one)
     if ruled and request.method != "POST":
@@ -175,7 +174,7 @@ def adjudicate(
         "role": role_of(person, study),
         "item": item,
         "language": item.segment.transcript.language,
-        "turns": (turns := interview(item)),
+        "turns": (turns := turns_of(item.segment.transcript, item.segment)),
         "whole": all(turn.asked for turn in turns),
         "dimension": asked_of,
         "choice": choice,
@@ -202,10 +201,7 @@ def opened(request: HttpRequest, slug: str) -> tuple[Study, HttpResponse | None]
     Others are told that there is no such study, as strangers are.
     """
     study = study_or_404(request.user, slug, Role.LEAD)
-    if not waits(request.user, study):
-        return study, None
-    context = {"study": study, "role": Role.LEAD}
-    return study, render(request, "reviews/blind.html", context, status=403)
+    return study, kept_blind(request, study)
 
 
 def found_or_404(
@@ -287,10 +283,10 @@ def address(study: Study, case: Case) -> str:
 Names = dict[tuple[str, str | None], Words]
 
 
-def words(sample: Sample) -> Names:
+def words(revision: Revision) -> Names:
     """Return what dimensions (code None) and codes are called, in the reader’s language."""
     found: Names = {}
-    for asked in worded(sample.revision, get_language() or "en"):
+    for asked in worded(revision, get_language() or "en"):
         found[asked.key, None] = asked.label
         for choice in asked.codes:
             found[asked.key, choice.key] = choice.label
@@ -325,7 +321,7 @@ def said_in_words(said: str | float | None, names: Names, dimension: str, kind: 
     if said is None:
         return Words(_("left out"), here)
     if isinstance(said, float):
-        return Words(f"{said:g}", here)
+        return Words(f"{round(said, 2):g}", here)
     if kind == Kind.ONE and (dimension, said) in names:
         return names[dimension, said]
     plain = {

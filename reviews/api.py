@@ -1,5 +1,6 @@
 """The same steps for programs: studies, progress of a run, samples and the report."""
 
+from dataclasses import asdict
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -21,6 +22,7 @@ from reviews.reviewing import must_stay_blind
 from reviews.sampling import vacant
 from studies.access import study_or_404
 from studies.models import Role, Study
+from studies.people import names_in, newcomers
 
 READERS = (Role.LEAD, Role.READER)
 
@@ -49,11 +51,19 @@ class SampleRequest(serializers.Serializer[Any]):
     seed = serializers.IntegerField(required=False)
 
 
+class NewcomerSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    close = serializers.ListField(
+        child=serializers.CharField(), help_text="names in the study that it may be a slip of"
+    )
+
+
 class SampleSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     items = serializers.IntegerField()
     seed = serializers.IntegerField()
     frame_digest = serializers.CharField()
+    new_coders = NewcomerSerializer(many=True, help_text="made, since nobody was called so")
     vacant = serializers.ListField(child=serializers.CharField())
 
 
@@ -82,12 +92,14 @@ def samples(request: Request, slug: str) -> Response:
     study = study_or_404(request.user, slug, Role.LEAD)
     asked = read(SampleRequest, request.data)
     person = request.user if isinstance(request.user, User) else None
+    known = names_in(study)
     sample = draw(study, by=person, **asked)
     drawn = {
         "id": sample.pk,
         "items": sample.items.count(),
         "seed": sample.seed,
         "frame_digest": sample.frame_digest,
+        "new_coders": [asdict(one) for one in newcomers(known, sample.design["coders"])],
         "vacant": [str(gap.sentence) for gap in vacant(sample)],
     }
     return Response(drawn, status=status.HTTP_201_CREATED)

@@ -5,7 +5,6 @@ all its rounds, or a random part of each of its strata, are drawn with the proba
 had, times that of being in the part: a bridge is a probability sample of the study itself.
 """
 
-import secrets
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,10 +14,11 @@ from django.db import transaction
 from codebooks.models import Revision
 from codebooks.revisions import current_revision
 from reviews.models import Item, Purpose, Sample
-from reviews.sampling import check_seed, keep_sample, load_frame, rounds, who_codes
+from reviews.sampling import keep_sample, load_frame, rounds, who_codes
 from reviews.stats.designs import allocate
 from studies.models import Study
 from studies.problems import Problem, _
+from studies.seeds import check_seed, seed_or_new
 
 
 def draw_bridge(
@@ -93,7 +93,7 @@ def draw_bridge(
                 revision=revision,
                 run=chain[0].run,
                 design=design,
-                seed=secrets.randbelow(2**31) if seed is None else seed,
+                seed=seed_or_new(seed),
                 frame_digest=chain[0].frame_digest,
             ),
             frame,

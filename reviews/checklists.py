@@ -7,12 +7,12 @@ what is known of it in `KNOWN`; every other is the researcher’s to fill.
 from collections.abc import Callable, Sequence
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, ngettext
 
 from reviews.agreement import HUMANS
 from reviews.methods import codebook_text, machine_text
 from reviews.reports import Report
-from reviews.wording import count
+from reviews.wording import count, interviews_text, segments_text
 
 Item = tuple[str, str, str]
 """Number, what is asked, and which of `KNOWN` answers it (or nothing)."""
@@ -90,9 +90,9 @@ def checklist(items: Sequence[Item], report: Report) -> list[tuple[str, str, str
 
 
 def _participants(report: Report) -> str:
-    return _("%(interviews)s interviews, %(segments)s segments") % {
-        "interviews": count(report.interviews),
-        "segments": count(report.segments),
+    return _("%(interviews)s, %(segments)s") % {
+        "interviews": interviews_text(report.interviews),
+        "segments": segments_text(report.segments),
     }
 
 
@@ -105,12 +105,15 @@ def _languages(report: Report) -> str:
 
 def _coders(report: Report) -> str:
     sample = report.sample
-    if sample is None:
+    if sample is None or not sample.coders:
         return ""
-    return _("%(coders)s people, blind; %(twice)s segments by two or more; and a machine") % {
-        "coders": count(len(sample.coders)),
-        "twice": count(sample.twice),
-    }
+    said = ngettext("%(count)s person, blind", "%(count)s people, blind", len(sample.coders))
+    told = [said % {"count": count(len(sample.coders))}]
+    if sample.twice:
+        told.append(_("%(segments)s by two or more") % {"segments": segments_text(sample.twice)})
+    if report.run:
+        told.append(_("and a machine"))
+    return "; ".join(told)
 
 
 def _sample(report: Report) -> str:
@@ -119,9 +122,9 @@ def _sample(report: Report) -> str:
         return ""
     said = _(
         "Of interviews: (researcher to fill). For review: a probability sample of %(size)s of "
-        "%(population)s segments"
+        "%(segments)s"
     )
-    return said % {"size": count(sample.size), "population": count(sample.population)}
+    return said % {"size": count(sample.size), "segments": segments_text(sample.population)}
 
 
 def _agreement(report: Report) -> str:

@@ -1,10 +1,11 @@
-"""Import codings made elsewhere, by people or by a model, from a long table.
+"""Import codings made elsewhere, by people or by a model, from a long table or a project.
 
 A coding comes in whole or is left out with the reason: one mistake in its rows leaves out what
 that coder says of that segment and nothing else. Importing a file again changes nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,8 +19,9 @@ from codebooks.models import Revision
 from codebooks.revisions import freeze
 from coding.evidence import Text
 from coding.models import CoderKind, Coding, CodingKind, Evidence, Found, Mark, Run
+from reviews import project_rows
 from reviews.judging import Book, Judged, Mistake, Verdict, none_and_some, read_row, settle
-from reviews.rows import Group, Row, read
+from reviews.rows import Group, Row, Table, read
 from reviews.sampling import current_sample, join_codings, revision_in_use
 from studies.audit import Action, record
 from studies.languages import guess
@@ -45,7 +47,7 @@ class LeftOut:
 @dataclass
 class Imported:
     """What came of an import; `codings` are new, `added` gained dimensions, `joined` are answers
-    to the current sample."""
+    to the current sample. `remarks` say what else a project holds, and how it was read."""
 
     rows: int = 0
     codings: int = 0
@@ -57,6 +59,7 @@ class Imported:
     coders: set[str] = field(default_factory=set)
     run: Run | None = None
     left_out: list[LeftOut] = field(default_factory=list)
+    remarks: list[Problem] = field(default_factory=list)
 
 
 def import_codings(
@@ -67,14 +70,15 @@ def import_codings(
 ) -> Imported:
     """Import the codings in the file at `path`; those of people answer the current sample's items.
 
-    With `as_run` the codings are a model's, as a run of that name. `at` is told how many rows of
+    With `as_run` the codings are a model's, as a run of that name; of a project (`.qdpx`) they are
+    those of the user of that name, or of the only one. `at` is told how many rows of
     how many are done, as it goes.
     """
     revision = revision_in_use(study)
     book = Book(revision)
     imported = Imported()
     as_run = None if as_run is None else _run_name(as_run)
-    with read(path, guess, one_coder=as_run or "") as table:
+    with _rows(study, Path(path), book, as_run or "", imported) as table:
         imported.rows = table.rows
         groups = table.groups()
         done = 0
@@ -108,6 +112,17 @@ def import_codings(
         counts = {"codings": imported.codings, "added": imported.added, "as_run": as_run}
         record(study, None, Action.CODINGS_IMPORTED, Path(path).name, after=counts)
     return imported
+
+
+@contextmanager
+def _rows(study: Study, path: Path, book: Book, as_run: str, imported: Imported) -> Iterator[Table]:
+    """Give the rows of a table or a project while the block runs."""
+    if path.suffix.lower() == ".qdpx":
+        with project_rows.read(path, study, book, as_run) as (table, imported.remarks):
+            yield table
+    else:
+        with read(path, guess, one_coder=as_run) as table:
+            yield table
 
 
 def _judge(

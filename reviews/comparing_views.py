@@ -8,9 +8,9 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from reviews.blind import kept_blind
 from reviews.comparing import compare_revisions, compare_runs
 from reviews.comparing_wording import comparison_page
-from reviews.reviewing import must_stay_blind
 from reviews.sides import comparable, used_revisions
 from reviews.stability import stability
 from reviews.stability_wording import stability_page
@@ -60,11 +60,12 @@ def shown(
 ) -> HttpResponse:
     """Show what `make` makes of the study, or why it can't; coders are kept blind."""
     study = study_or_404(request.user, slug)
-    context: dict[str, Any] = {"study": study, "role": role_of(request.user, study)}
-    if must_stay_blind(request.user, study):
-        return render(request, "reviews/blind.html", context, status=403)
+    if blind := kept_blind(request, study):
+        return blind
     runs = comparable(study)
-    context |= {
+    context: dict[str, Any] = {
+        "study": study,
+        "role": role_of(request.user, study),
         "all_runs": runs,
         "repeated": [run for run in runs if not run.replicate and run.replicates.exists()],
         "revisions": used_revisions(study),

@@ -1,37 +1,41 @@
 """Export codings as a tidy table: one row per segment, code and coder (a person or a run).
 
-Rows are made some hundred segments at a time and written as they come, so memory stays flat. The
-file appears under its name only when it is whole.
+Or the study as a project that other programs read (`project_files`). Rows are made some hundred
+segments at a time and written as they come, so memory stays flat. Most cells are those of a row
+beside it: such parts of rows are made ready for writing once. The file appears under its name only
+when it is whole.
 """
 
 import csv
-import io
 import json
 import os
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
+from functools import cache
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from codebooks.models import Kind, Revision
-from coding.models import Answer, Coding, CodingKind, Evidence, Mark
+from coding.models import Answer, Coding, CodingKind, Mark
 from reviews.models import Assignment, Purpose, Sample
+from reviews.named import as_text, names_of_people, names_of_runs
+from reviews.project_files import write_project
 from reviews.rows import no_formula
 from reviews.sampling import current_sample, revision_in_use, rounds
 from reviews.tables import attribute_names, load_drawn, load_units
 from studies.audit import Action, record
-from studies.models import Membership, Segment, Study, Transcript
+from studies.models import Segment, Study, Transcript
 from studies.problems import Problem, _
 
 FIRST = ("transcript", "segment", "language")
@@ -54,8 +58,20 @@ ROW_GROUP = 50_000
 SHEET_ROWS = 1_048_576
 LONGEST_CELL = 32_767
 Values = tuple[Any, ...]
-NOT_LOOKED_AT: Values = (None,) * 7
+APPLIES = {Answer.YES: 1, Answer.NO: 0}
 NO_EVIDENCE: Values = (None,) * 4
+NOT_LOOKED_AT: Values = (None, None, None, *NO_EVIDENCE)
+NOT_APPLIED: Values = (0, None, None, *NO_EVIDENCE)
+Part = Any  # neighbouring cells of a row, as a sink has made them ready
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What one coder says of one segment: a row for each of `codes`, alike before and after it."""
+
+    before: Part
+    codes: Sequence[Part]
+    after: Part
 
 
 class Sink:
@@ -69,39 +85,63 @@ class Sink:
         """Return `value` as it is written."""
         return value
 
-    def write(self, rows: Sequence[Values]) -> None:
-        """Write `rows`, whose texts are safe."""
+    def part(self, first: int, values: Values) -> Part:
+        """Return the cells from the column `first` on, whose texts are safe, ready for writing."""
+        return values
+
+    def write(self, coded: Sequence[Rows]) -> None:
+        """Write all rows of `coded`."""
         raise NotImplementedError
 
     def close(self) -> None:
         """Write what is still to be written."""
 
 
-class CsvSink(Sink):
+class TextSink(Sink):
+    """A file of lines, in which the text of a cell is the same whatever stands beside it."""
+
+    begin, between, end = "", "", "\n"
+
+    def write(self, coded: Sequence[Rows]) -> None:
+        lines = []
+        for rows in coded:
+            before = self.begin + rows.before + self.between
+            after = self.between + rows.after + self.end
+            lines += [before, (after + before).join(rows.codes), after]
+        self.file.write("".join(lines).encode())
+
+
+class CsvSink(TextSink):
+    between = ","
+
     def __init__(self, file: IO[bytes], columns: Sequence[str]) -> None:
         super().__init__(file, columns)
-        self.text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        self.writer = csv.writer(self.text, lineterminator="\n")
-        self.writer.writerow([self.safe(column) for column in columns])
+        # So it quotes a carriage return too, which readers take for the end of a row.
+        self.writer = csv.writer(Echo(), lineterminator="\r\n")
+        heading = self.part(0, tuple(self.safe(column) for column in columns))
+        file.write((heading + self.end).encode())
 
     def safe(self, value: Any) -> Any:
         return no_formula(as_text(value)) if isinstance(value, str | list | dict) else value
 
-    def write(self, rows: Sequence[Values]) -> None:
-        self.writer.writerows(rows)
-
-    def close(self) -> None:
-        self.text.flush()
-        self.text.detach()
+    def part(self, first: int, values: Values) -> Part:
+        return self.writer.writerow(values).removesuffix("\r\n")
 
 
-class JsonSink(Sink):
-    def write(self, rows: Sequence[Values]) -> None:
-        lines = (
-            json.dumps(dict(zip(self.columns, row, strict=True)), ensure_ascii=False)
-            for row in rows
-        )
-        self.file.write("".join(line + "\n" for line in lines).encode())
+class Echo:
+    """A file that gives back what is written to it."""
+
+    def write(self, text: str) -> str:
+        """Return `text`."""
+        return text
+
+
+class JsonSink(TextSink):
+    begin, between, end = "{", ", ", "}\n"
+
+    def part(self, first: int, values: Values) -> Part:
+        named = dict(zip(self.columns[first:], values, strict=False))
+        return json.dumps(named, ensure_ascii=False)[1:-1]
 
 
 class SheetSink(Sink):
@@ -117,9 +157,10 @@ class SheetSink(Sink):
         text = ILLEGAL_CHARACTERS_RE.sub("\ufffd", no_formula(as_text(value)))
         return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
 
-    def write(self, rows: Sequence[Values]) -> None:
-        for row in rows:
-            self.sheet.append(row)
+    def write(self, coded: Sequence[Rows]) -> None:
+        for rows in coded:
+            for code in rows.codes:
+                self.sheet.append((*rows.before, *code, *rows.after))
 
     def close(self) -> None:
         self.book.save(self.file)
@@ -141,26 +182,39 @@ class ParquetSink(Sink):
         kinds = [self.KINDS.get(column, pa.string()) for column in columns]
         self.schema = pa.schema(list(zip(columns, kinds, strict=True)))
         self.writer = pq.ParquetWriter(file, self.schema, compression="zstd")
-        self.waiting: list[Values] = []
+        self.waiting: list[Rows] = []
 
     def safe(self, value: Any) -> Any:
         return None if value is None else as_text(value)
 
-    def write(self, rows: Sequence[Values]) -> None:
-        self.waiting.extend(rows)
-        if len(self.waiting) >= ROW_GROUP:
+    def write(self, coded: Sequence[Rows]) -> None:
+        self.waiting += coded
+        if sum(len(rows.codes) for rows in self.waiting) >= ROW_GROUP:
             self.group()
 
     def group(self) -> None:
         """Write the rows that wait as one row group."""
-        if self.waiting:
-            columns = zip(*self.waiting, strict=True)
-            arrays = [
-                pa.array(column, kind)
-                for column, kind in zip(columns, self.schema.types, strict=True)
-            ]
-            self.writer.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
-            self.waiting.clear()
+        if not self.waiting:
+            return
+        before = self.arrays(0, [rows.before for rows in self.waiting])
+        codes = self.arrays(len(before), chain.from_iterable(rows.codes for rows in self.waiting))
+        after = self.arrays(len(before) + len(codes), [rows.after for rows in self.waiting])
+        # What the rows of a coding share is read from Python once and repeated here.
+        of_row = np.repeat(np.arange(len(self.waiting)), [len(rows.codes) for rows in self.waiting])
+        arrays = [
+            *(array.take(of_row) for array in before),
+            *codes,
+            *(array.take(of_row) for array in after),
+        ]
+        self.writer.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
+        self.waiting.clear()
+
+    def arrays(self, first: int, rows: Iterable[Values]) -> list[pa.Array]:
+        """Return the columns of `rows`, which begin with the column `first`."""
+        columns = zip(*rows, strict=True)
+        return [
+            pa.array(column, self.schema.types[first + at]) for at, column in enumerate(columns)
+        ]
 
     def close(self) -> None:
         self.group()
@@ -173,6 +227,7 @@ SINKS: Mapping[str, type[Sink]] = {
     ".jsonl": JsonSink,
     ".parquet": ParquetSink,
 }
+PROJECT = ".qdpx"
 
 
 @dataclass(frozen=True)
@@ -191,26 +246,32 @@ class Place:
 
 @dataclass(frozen=True)
 class Code:
-    """A code of the exported revision; `told` are the keys of dimension and code as written."""
+    """A code of the exported revision."""
 
     pk: int
     dimension: str
+    key: str
     scale: bool
-    told: tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Told:
-    """One coding: the dimensions decided, and what is written of each code marked."""
+    """One coding: the dimensions decided, and what is written of each code marked, by number."""
 
     dimensions: frozenset[str]
     codes: Mapping[int, Values]
 
 
+NOTHING = Told(frozenset(), {})
+
+
 def export(
     study: Study, path: str | Path, advance: Callable[[int], None] = lambda segments: None
-) -> dict[str, int]:
+) -> dict[str, Any]:
     """Write the study's codings to `path` in the format of its ending; return how many rows.
+
+    Of a project (`.qdpx`) return how many interviews and codings are in it, and as `losses` the
+    Problems that say what it could not hold.
 
     All runs (no replicates) and all people who coded with the revision in use are in it. A run has
     rows for every segment, a person for the segments that they coded or were asked about; `applies`
@@ -219,12 +280,14 @@ def export(
     are.
     """
     path = Path(path)
+    if path.suffix.lower() == PROJECT:
+        return export_project(study, path, advance)
     make = SINKS.get(path.suffix.lower())
     if make is None:
         raise Problem(
             _("“%(file)s” has no ending of a format that can be written: %(formats)s."),
             file=path.name,
-            formats=", ".join(SINKS),
+            formats=", ".join([*SINKS, PROJECT]),
         )
     table = Tidy(study)
     if make is SheetSink:
@@ -233,14 +296,28 @@ def export(
     with written_whole(path) as file:
         sink = make(file, table.columns)
         for places in table.places():
-            made = list(table.rows(places, sink.safe))
-            sink.write(made)
-            rows += len(made)
+            coded = list(table.rows(places, sink))
+            sink.write(coded)
+            rows += len(coded) * len(table.codes)
             segments += len(places)
             advance(len(places))
         sink.close()
     record(study, None, Action.EXPORTED, path.name, after={"rows": rows, "segments": segments})
     return {"rows": rows, "segments": segments}
+
+
+def export_project(study: Study, path: Path, advance: Callable[[int], None]) -> dict[str, Any]:
+    """Write the study to `path` as a project; return what is in it and what is not."""
+    revision = revision_in_use(study)
+    with written_whole(path) as file:
+        written = write_project(study, revision, file, advance)
+    counts = {
+        "interviews": written.interviews,
+        "segments": written.segments,
+        "codings": written.codings,
+    }
+    record(study, None, Action.EXPORTED, path.name, after=counts)
+    return {**counts, "losses": written.losses}
 
 
 class Tidy:
@@ -250,26 +327,12 @@ class Tidy:
         self.study = study
         self.revision: Revision = revision_in_use(study)
         self.sample: Sample | None = current_sample(study)
-        # A replicate is the same coder asked again, and no coder of its own.
-        runs = study.runs.filter(revision=self.revision, replicate=0)
-        self.runs = dict(runs.values_list("pk", "name"))
-        often = Counter(self.runs.values())
-        self.runs = {
-            pk: f"{name} ({pk})" if often[name] > 1 else name
-            for pk, name in sorted(self.runs.items())
-        }
-        everybody = User.objects.filter(
-            Q(pk__in=Coding.objects.by_people().filter(revision=self.revision).values("person"))
-            | Q(pk__in=Assignment.objects.filter(item__sample__study=study).values("person"))
-        )
-        # Who left the study keeps what they coded, under the name they sign in with.
-        self.names = dict(everybody.values_list("pk", "username")) | dict(
-            Membership.objects.filter(study=study).values_list("person_id", "name")
-        )
+        self.runs = names_of_runs(study, self.revision)
+        self.names = names_of_people(study, self.revision)
         self.attributes = attribute_names(study)
         self.columns = [*FIRST, *headings(self.attributes), *LAST]
         self.codes = [
-            (code.pk, dimension.key, code.key, dimension.kind == Kind.SCALE)
+            Code(code.pk, dimension.key, code.key, dimension.kind == Kind.SCALE)
             for dimension in self.revision.dimensions.order_by("position", "pk")
             for code in dimension.codes.order_by("position", "pk")
         ]
@@ -316,17 +379,30 @@ class Tidy:
             yield places
             last = places[-1].pk
 
-    def rows(self, places: Sequence[Place], safe: Callable[[Any], Any]) -> Iterator[Values]:
-        """Yield the rows of `places`, every text of them made safe."""
+    def rows(self, places: Sequence[Place], sink: Sink) -> Iterator[Rows]:
+        """Yield what each coder says of each of `places`, in parts made ready by `sink`."""
+        if not self.codes:
+            return
+        safe = sink.safe
         told = self.told(places, safe)
         people: dict[int, list[int]] = {}
         for person, segment in self.people([place.pk for place in places]):
             people.setdefault(segment, []).append(person)
-        codes = [
-            Code(pk, dimension, scale, (safe(dimension), safe(code)))
-            for pk, dimension, code, scale in self.codes
-        ]
         runs = [("run", pk, safe(name)) for pk, name in self.runs.items()]
+        keys = [(safe(code.dimension), safe(code.key)) for code in self.codes]
+        first_of_code, first_after = self.columns.index("dimension"), self.columns.index("stratum")
+
+        @cache
+        def unmarked(decided: frozenset[str]) -> list[Part]:
+            """Return the parts of all codes where no code is marked: most of what is written."""
+            return [
+                sink.part(
+                    first_of_code,
+                    (*key, *(NOT_APPLIED if code.dimension in decided else NOT_LOOKED_AT)),
+                )
+                for key, code in zip(keys, self.codes, strict=True)
+            ]
+
         for place in places:
             before = (
                 safe(place.transcript),
@@ -334,12 +410,14 @@ class Tidy:
                 safe(place.language),
                 *(safe(place.attributes.get(name)) for name in self.attributes),
             )
-            after = (safe(place.stratum), place.inclusion)
+            after = sink.part(first_after, (safe(place.stratum), place.inclusion))
             asked = sorted((self.names[person], person) for person in people.get(place.pk, ()))
             for kind, pk, name in [*runs, *(("person", pk, safe(name)) for name, pk in asked)]:
-                coding = told.get((place.pk, kind, pk))
-                for code in codes:
-                    yield (*before, name, *code.told, *cells(coding, code), *after)
+                coding = told.get((place.pk, kind, pk), NOTHING)
+                codes = unmarked(coding.dimensions).copy()
+                for number, values in coding.codes.items():
+                    codes[number] = sink.part(first_of_code, (*keys[number], *values))
+                yield Rows(sink.part(0, (*before, name)), codes, after)
 
     def told(
         self, places: Sequence[Place], safe: Callable[[Any], Any]
@@ -353,22 +431,7 @@ class Tidy:
             .order_by()
             .values_list("pk", "segment_id", "run_id", "person_id", "dimensions")
         )
-        transcript_of = {pk: segments[segment] for pk, segment, *_rest in codings}
-        evidence = self.evidence(transcript_of, safe)
-        scales = {code for code, _dimension, _key, scale in self.codes if scale}
-        marked: dict[int, dict[int, Values]] = {}
-        marks = Mark.objects.filter(
-            coding__revision=self.revision, coding__segment__in=segments
-        ).order_by()
-        for mark, coding, code, answer, value, confidence in marks.values_list(
-            "pk", "coding_id", "code_id", "answer", "value", "confidence"
-        ):
-            marked.setdefault(coding, {})[code] = (
-                {"yes": 1, "no": 0}.get(answer),
-                value if code in scales else None,
-                confidence,
-                *(evidence.get(mark, NO_EVIDENCE) if answer != Answer.NO else NO_EVIDENCE),
-            )
+        marked = self.marked({pk: segments[segment] for pk, segment, *_rest in codings}, safe)
         return {
             (segment, "run" if run else "person", run or person): Told(
                 frozenset(dimensions), marked.get(pk, {})
@@ -376,29 +439,35 @@ class Tidy:
             for pk, segment, run, person, dimensions in codings
         }
 
-    def evidence(
+    def marked(
         self, transcript_of: Mapping[int, int], safe: Callable[[Any], Any]
-    ) -> dict[int, Values]:
-        """Return quote, start, end and found of the first passage of each mark of the codings."""
-        rows = (
-            Evidence.objects.filter(mark__coding__in=transcript_of)
+    ) -> dict[int, dict[int, Values]]:
+        """Return what is written of each code marked in the codings, with its first passage."""
+        numbers = {code.pk: number for number, code in enumerate(self.codes)}
+        rows = list(
+            Mark.objects.filter(coding__in=transcript_of, code__in=numbers)
             .order_by()
-            .values_list("mark_id", "start", "end", "found", "quote", "mark__coding_id", "pk")
+            .values_list(
+                *("coding_id", "code_id", "evidence__start", "evidence__pk", "evidence__end"),
+                *("evidence__found", "evidence__quote", "answer", "value", "confidence"),
+            )
         )
         # Sorted here: databases disagree whether NULL comes first.
-        ordered = sorted(rows, key=lambda row: (row[0], row[1] is None, row[1] or 0, row[6]))
-        firsts = [next(rows) for _mark, rows in groupby(ordered, key=lambda row: row[0])]
-        needed = {transcript_of[row[5]] for row in firsts if row[1] is not None}
+        rows.sort(key=lambda row: (row[0], row[1], row[2] is None, row[2] or 0, row[3]))
+        needed = {transcript_of[row[0]] for row in rows if row[2] is not None}
         texts = dict(Transcript.objects.filter(pk__in=needed).values_list("pk", "text"))
-        return {
-            mark: (
-                safe(quote if start is None else texts[transcript_of[coding]][start:end]),
-                start,
-                end,
-                found,
+        marked: dict[int, dict[int, Values]] = {}
+        for (coding, code), passages in groupby(rows, key=itemgetter(0, 1)):
+            start, _pk, end, found, quote, answer, value, confidence = next(passages)[2:]
+            said = quote if start is None else texts[transcript_of[coding]][start:end]
+            number = numbers[code]
+            marked.setdefault(coding, {})[number] = (
+                APPLIES.get(answer),
+                value if self.codes[number].scale else None,
+                confidence,
+                *(NO_EVIDENCE if answer == Answer.NO else (safe(said), start, end, found)),
             )
-            for mark, start, end, found, quote, coding, _pk in firsts
-        }
+        return marked
 
     def people(self, segments: Sequence[int] | None = None) -> "QuerySet[Any, tuple[int, int]]":
         """Return person and segment wherever a person coded or was asked."""
@@ -422,15 +491,6 @@ class Tidy:
         return pairs
 
 
-def cells(coding: Told | None, code: Code) -> Values:
-    """Return applies, value, confidence, quote, start, end and found of `code`."""
-    if coding is None:
-        return NOT_LOOKED_AT
-    if marked := coding.codes.get(code.pk):
-        return marked
-    return (0, None, None, *NO_EVIDENCE) if code.dimension in coding.dimensions else NOT_LOOKED_AT
-
-
 def headings(attributes: Sequence[str]) -> list[str]:
     """Return the headings of the attributes; one that is called like a column of ours says so.
 
@@ -439,15 +499,6 @@ def headings(attributes: Sequence[str]) -> list[str]:
     """
     taken = {*FIRST, *LAST}
     return [f"participant {name}" if name in taken else name for name in attributes]
-
-
-def as_text(value: Any) -> str:
-    """Return an attribute as text: lists and the like as JSON.
-
-    >>> as_text(["a", 1]), as_text(34)
-    ('["a", 1]', '34')
-    """
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @contextmanager

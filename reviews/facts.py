@@ -1,16 +1,20 @@
 """What a report rests on: the run, the sample and who answered, and how quotations were found."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from codebooks.models import Kind
 from coding.models import CoderKind, Run, State
+from reviews.adjudication import cases
+from reviews.evidence_tables import Quotations
 from reviews.models import Assignment, Ruling, Sample
 from reviews.prevalence import Strata
 from reviews.sampling import ASKED
-from reviews.tables import NOT_KNOWN, Guide, Quotations, Table, load_progress, rounds_of
+from reviews.tables import NOT_KNOWN, Guide, Table, load_progress, rounds_of
 
 FOUND = ("exact", "folded", "fuzzy")
 """Ways of finding a quotation that make it evidence."""
@@ -69,9 +73,10 @@ class ResponseRow:
 class SampleFacts:
     """The design record: what was drawn, how, and how far people are with it.
 
-    `changed` says that the frame is no longer the one drawn from; `split` counts the answers that
-    coders disagree about and nobody ruled; `development` the items that the machine learned from,
-    which enter no estimate. Where it went on in `rounds` the counts are of all of them.
+    `changed` says that the frame is no longer the one drawn from; `rulings` and
+    `open_disagreements` count disagreements as adjudication lists them, settled and not;
+    `development` the items that the machine learned from, which enter no estimate. Where it went
+    on in `rounds` the counts are of all of them.
     """
 
     id: int
@@ -87,7 +92,7 @@ class SampleFacts:
     answered: int
     skipped: int
     rulings: int
-    split: int
+    open_disagreements: int
     coders: tuple[str, ...]
     changed: bool
     sizes: tuple[tuple[str, int, int, int], ...]
@@ -191,7 +196,6 @@ def sample_facts(sample: Sample | None, table: Table, strata: Strata) -> SampleF
     populations = {size["key"]: size["population"] for size in sample.design.get("sizes", [])}
     reviewed = np.bincount(drawn.stratum[codings > 0], minlength=len(drawn.strata))
     size = np.bincount(drawn.stratum, minlength=len(drawn.strata))
-    y = table.reference.labels
     return SampleFacts(
         id=sample.pk,
         date=sample.created_at.isoformat(),
@@ -205,8 +209,8 @@ def sample_facts(sample: Sample | None, table: Table, strata: Strata) -> SampleF
         assigned=assignments.count(),
         answered=assignments.filter(coding__isnull=False).count(),
         skipped=assignments.exclude(skipped_because="").count(),
-        rulings=Ruling.objects.filter(item__sample__in=rounds).count(),
-        split=int(((y > 0) & (y < 1)).sum()),
+        rulings=_rulings(rounds),
+        open_disagreements=sum(not case.ruled for case in cases(sample)),
         coders=tuple(inside.coders[coder] for coder in np.unique(inside.coder)),
         changed=strata.changed,
         sizes=tuple(
@@ -225,6 +229,19 @@ def sample_facts(sample: Sample | None, table: Table, strata: Strata) -> SampleF
             for place, one in enumerate(rounds)
         ),
         development=int(np.isin(drawn.unit, table.development).sum()),
+    )
+
+
+def _rulings(samples: Sequence[Sample]) -> int:
+    """Return how many disagreements were ruled on; in a `one` dimension all its codes are one."""
+    rows = Ruling.objects.filter(item__sample__in=samples).values_list(
+        "item_id", "code__dimension_id", "code__dimension__kind", "code_id"
+    )
+    return len(
+        {
+            (item, dimension, None if kind == Kind.ONE else code)
+            for item, dimension, kind, code in rows
+        }
     )
 
 

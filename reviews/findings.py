@@ -6,7 +6,7 @@ the study carry the language of the codebook; the rest is in the reader’s.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from django.utils.translation import gettext as _
@@ -433,17 +433,7 @@ def _by_group(report: Report, pictures: bool) -> Iterator[Section]:
         picture = _drawn(report, table, pictures)
         if not picture and not table.rows:
             continue
-        yield Section(
-            table.name,
-            table.title,
-            (table.said,),
-            table.heads,
-            tuple(cells for _grey, cells in table.rows[:MOST_ROWS]),
-            names=table.names,
-            picture=picture,
-            more=max(0, len(table.rows) - MOST_ROWS),
-            remarks=True,
-        )
+        yield replace(_told(table, picture), names=table.names, remarks=True)
 
 
 def _together(report: Report, pictures: bool) -> Iterator[Section]:
@@ -462,15 +452,20 @@ def _together(report: Report, pictures: bool) -> Iterator[Section]:
             picture=_drawn(report, table, pictures),
         )
     for table in among_tables(report):
-        yield Section(
-            table.name,
-            table.title,
-            (table.said,),
-            table.heads,
-            tuple(cells for _grey, cells in table.rows[:MOST_ROWS]),
-            picture=_drawn(report, table, pictures),
-            more=max(0, len(table.rows) - MOST_ROWS),
-        )
+        yield _told(table, _drawn(report, table, pictures))
+
+
+def _told(table: Table, picture: str) -> Section:
+    """Return `table` as a section, its first rows only where there are many."""
+    return Section(
+        table.name,
+        table.title,
+        (table.said,),
+        table.heads,
+        tuple(cells for _grey, cells in table.rows[:MOST_ROWS]),
+        picture=picture,
+        more=max(0, len(table.rows) - MOST_ROWS),
+    )
 
 
 def _drawn(report: Report, table: Table, pictures: bool) -> str:
@@ -553,8 +548,3 @@ def _passages(report: Report) -> Section | None:
 
 def _put(value: float, quantity: str) -> str:
     return share(value) if quantity == "share" else coefficient(value)
-
-
-def picture_names(made: Sequence[Section]) -> list[str]:
-    """Return the names of the pictures among `made`."""
-    return [one.name for one in made if one.picture]

@@ -24,7 +24,7 @@ from reviews.sampling import ASKED
 from reviews.tables import rounds_of
 from studies.models import Membership, Participant, Segment, Study
 
-VERSION = 3
+VERSION = 4
 """Counts up when a report of the same rows would say something else, so that caches forget."""
 
 WHY = (State.REFUSED, State.FAILED)

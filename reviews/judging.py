@@ -45,6 +45,7 @@ class Judged:
     """The dimensions of which a row says that none applies, and that row."""
 
 
+WEAKER = (Found.FOLDED, Found.FUZZY)
 NO_VALUE = _("“%(dimension)s” is a scale and the row has no value.")
 NOT_A_SCALE = _("“%(dimension)s” is no scale and takes a code, not a value.")
 
@@ -77,6 +78,15 @@ class Book:
         }
 
     def dimension(self, row: Row) -> Dimension:
+        if row.code and not row.dimension:
+            raise Mistake(
+                row,
+                _(
+                    "The codebook has no code “%(code)s”: import the one that was coded with, "
+                    "or say which dimension the code is of."
+                ),
+                code=row.code,
+            )
         found = _named(self.dimensions, row.dimension)
         if found is None:
             raise Mistake(
@@ -162,9 +172,14 @@ def read_row(
                 first=others[0],
                 second=code.key,
             )
-    if row.quote or row.start or row.end:
+    if row.found == Found.MISSING:
+        before.passages.add((None, None, Found.MISSING, row.given))
+    elif row.quote or row.start or row.end:
         assert text is not None  # noqa: S101  every interview with quotations was read
-        before.passages.update(_passages(row, text, segment))
+        for place in _passages(row, text, segment):
+            # Whoever gave the quotation knows if it is less than word for word.
+            said = row.found in WEAKER and place[2] == Found.EXACT
+            before.passages.add((*place[:2], row.found, row.given) if said else place)
 
 
 def _answer(row: Row) -> str:

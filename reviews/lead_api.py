@@ -25,13 +25,12 @@ from reviews.adjudication import (
     chosen,
     discussed,
     history,
-    interview,
     opinions,
     rule,
     verdict,
 )
 from reviews.models import Item, Purpose, Sample
-from reviews.questions import codes_of
+from reviews.questions import codes_of, turns_of
 from reviews.reviewing import waits
 from reviews.sampling import current_sample, rounds, vacant
 from reviews.stats.arrays import finite
@@ -137,8 +136,9 @@ def disagreements(request: Request, slug: str) -> Response:
     _study, sample = settled_by(request, slug)
     asked = request.query_params
     pair = [name for name in asked.get("pair", "").split(",") if name]
+    every = cases(sample)
     found = chosen(
-        cases(sample),
+        every,
         code=asked.get("code", ""),
         language=asked.get("language", ""),
         pair=pair,
@@ -148,6 +148,8 @@ def disagreements(request: Request, slug: str) -> Response:
     return Response(
         {
             "disagreements": [case_json(case) for case in found],
+            "all_disagreements": len(every),
+            "open_disagreements": sum(not case.ruled for case in every),
             "discussed": [asdict(one) for one in discussed(sample)],
         }
     )
@@ -301,14 +303,15 @@ def training_key(request: Request, slug: str, pk: int) -> Response:
     if request.method == "PUT":
         asked = read(KeyRequest, request.data)
         set_key(item, actor(request), map(key_in, asked["key"]))
+    segment = item.segment
     return Response(
         {
             "item": item.pk,
             "training": item.sample_id,
             "position": item.position,
-            "interview": item.segment.transcript.external_id,
-            "language": item.segment.transcript.language,
-            "turns": [asdict(turn) for turn in interview(item)],
+            "interview": segment.transcript.external_id,
+            "language": segment.transcript.language,
+            "turns": [asdict(turn) for turn in turns_of(segment.transcript, segment)],
             "settled": item.assignments.filter(coding__isnull=False).exists(),
             "key": [key_out(one) for one in key_of(item).values()],
         }

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.utils.formats import localize
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -52,6 +54,25 @@ class CodeLine:
     """What leads to its disagreements."""
 
 
+class PerCent(forms.FloatField):
+    """A share that is asked for in per cent; what comes of it is the share, from 0 to 1."""
+
+    def __init__(self, *, min_value: float = 0, max_value: float = 100, **more: Any) -> None:
+        super().__init__(min_value=min_value, max_value=max_value, **more)
+
+    def clean(self, value: Any) -> float | None:
+        try:
+            given = super().clean(value)
+        except forms.ValidationError as error:
+            if value in self.empty_values:
+                raise
+            limits = {"low": localize(self.min_value), "high": localize(self.max_value)}
+            said = _("Give it in per cent: a number from %(low)s to %(high)s.")
+            raise forms.ValidationError(said % limits) from error
+        # Rounded, so that 12.3 % is the share that 0.123 is.
+        return None if given is None else round(given / 100, 12)
+
+
 class Drawing(forms.Form):
     """What a lead says of a sample; the step checks what it means."""
 
@@ -69,17 +90,11 @@ class Drawing(forms.Form):
     per_item = forms.IntegerField(
         label=gettext_lazy("Coders for each item"), min_value=1, required=False
     )
-    overlap = forms.FloatField(
-        label=gettext_lazy("Share that two people code (or as many as above)"),
-        min_value=0,
-        max_value=1,
-        required=False,
+    overlap = PerCent(
+        label=gettext_lazy("Share that two people code (or as many as above), %"), required=False
     )
-    assisted = forms.FloatField(
-        label=gettext_lazy("Share with a second look after the blind answer"),
-        min_value=0,
-        max_value=1,
-        required=False,
+    assisted = PerCent(
+        label=gettext_lazy("Share with a second look after the blind answer, %"), required=False
     )
     seed = forms.IntegerField(
         label=gettext_lazy("Seed (made up if empty)"), min_value=0, required=False

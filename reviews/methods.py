@@ -7,9 +7,18 @@ from django.utils.translation import ngettext
 
 from codebooks.models import Kind
 from reviews.agreement import HUMANS
+from reviews.facts import SampleFacts
 from reviews.prevalence import PrevalenceRow
 from reviews.reports import Report
-from reviews.wording import coefficient, count, share, state_name
+from reviews.wording import (
+    coefficient,
+    count,
+    interviews_text,
+    languages_text,
+    segments_text,
+    share,
+    state_name,
+)
 
 TENTATIVE = 0.667
 WIDE = 0.1
@@ -33,18 +42,15 @@ def methods(report: Report) -> list[str]:
 def _corpus(report: Report) -> str:
     languages = sorted(report.languages.items(), key=lambda item: (-item[1], item[0]))
     most = ", ".join(f"{name} {count(number)}" for name, number in languages[:6])
-    return ngettext(
-        "The corpus holds %(interviews)s interviews in %(languages)s language (%(most)s%(rest)s), "
-        "coded as %(segments)s segments.",
-        "The corpus holds %(interviews)s interviews in %(languages)s languages (%(most)s%(rest)s), "
-        "coded as %(segments)s segments.",
-        len(languages),
+    return _(
+        "The corpus holds %(interviews)s in %(languages)s (%(most)s%(rest)s), coded as "
+        "%(segments)s."
     ) % {
-        "interviews": count(report.interviews),
-        "languages": count(len(languages)),
+        "interviews": interviews_text(report.interviews),
+        "languages": languages_text(len(languages)),
         "most": most,
         "rest": ", …" if len(languages) > 6 else "",
-        "segments": count(report.segments),
+        "segments": segments_text(report.segments),
     }
 
 
@@ -105,32 +111,26 @@ def _people(report: Report) -> list[str]:
     sample = report.sample
     if sample is None:
         return []
-    texts = [
-        _(
-            "A probability sample of %(size)s of %(population)s segments was drawn (%(strata)s; "
-            "seed %(seed)s; frame SHA-256 %(frame)s…) and coded by %(coders)s people, blind to the "
-            "machine’s codes and to each other’s: %(reviewed)s segments were coded, %(twice)s of "
-            "them by two or more people independently; %(skipped)s of %(assigned)s assignments "
-            "were skipped."
-        )
-        % {
-            "size": count(sample.size),
-            "population": count(sample.population),
-            "strata": _("strata: %(names)s") % {"names": ", ".join(sample.strata)}
-            if sample.strata
-            else _("one stratum"),
-            "seed": sample.seed,
-            "frame": sample.frame_digest[:12],
-            "coders": count(len(sample.coders)),
-            "reviewed": count(sample.reviewed),
-            "twice": count(sample.twice),
-            "skipped": count(sample.skipped),
-            "assigned": count(sample.assigned),
-        }
-    ]
+    drawn = _(
+        "A probability sample of %(size)s of %(segments)s was drawn (%(strata)s; seed %(seed)s; "
+        "frame SHA-256 %(frame)s…)."
+    ) % {
+        "size": count(sample.size),
+        "segments": segments_text(sample.population),
+        "strata": _("strata: %(names)s") % {"names": ", ".join(sample.strata)}
+        if sample.strata
+        else _("one stratum"),
+        "seed": sample.seed,
+        "frame": sample.frame_digest[:12],
+    }
+    texts = [" ".join([drawn, *_coded(sample)])]
     if len(sample.rounds) > 1:
         texts.append(
-            _("The sample was drawn in %(rounds)s rounds; inclusion probabilities are over all.")
+            ngettext(
+                "The sample was drawn in %(rounds)s round; inclusion probabilities are over all.",
+                "The sample was drawn in %(rounds)s rounds; inclusion probabilities are over all.",
+                len(sample.rounds),
+            )
             % {"rounds": count(len(sample.rounds))}
         )
     if sample.rulings:
@@ -147,6 +147,37 @@ def _people(report: Report) -> list[str]:
     return texts
 
 
+def _coded(sample: SampleFacts) -> list[str]:
+    """Return who coded the sample, and how much of it, a sentence each."""
+    if not sample.coders:
+        return [_("Nobody has coded anything of it yet.")]
+    told = [
+        ngettext(
+            "%(coders)s person coded it, blind to the machine’s codes.",
+            "%(coders)s people coded it, blind to the machine’s codes and to each other’s.",
+            len(sample.coders),
+        )
+        % {"coders": count(len(sample.coders))},
+        ngettext(
+            "%(reviewed)s segment was coded, %(twice)s by two or more people independently.",
+            "%(reviewed)s segments were coded, %(twice)s of them by two or more people "
+            "independently.",
+            sample.reviewed,
+        )
+        % {"reviewed": count(sample.reviewed), "twice": count(sample.twice)},
+    ]
+    if sample.assigned:
+        told.append(
+            ngettext(
+                "Skipped: %(skipped)s of %(assigned)s assignment.",
+                "Skipped: %(skipped)s of %(assigned)s assignments.",
+                sample.assigned,
+            )
+            % {"skipped": count(sample.skipped), "assigned": count(sample.assigned)}
+        )
+    return told
+
+
 def _estimate(report: Report) -> str:
     if report.sample is None:
         return ""
@@ -156,13 +187,26 @@ def _estimate(report: Report) -> str:
         if row.between == HUMANS and row.language is None and row.code
         and not math.isnan(row.estimate)
     ]  # fmt: skip
-    text = _(
+    text = ngettext(
+        "Agreement is Krippendorff’s alpha with percentile intervals from %(replicates)s bootstrap "
+        "replicate over interviews. Prevalence is the share in the population, post-stratified "
+        "by design stratum and the machine’s label, with MOVER-Jeffreys 95 %% intervals.",
         "Agreement is Krippendorff’s alpha with percentile intervals from %(replicates)s bootstrap "
         "replicates over interviews. Prevalence is the share in the population, post-stratified "
-        "by design stratum and the machine’s label, with MOVER-Jeffreys 95 %% intervals."
+        "by design stratum and the machine’s label, with MOVER-Jeffreys 95 %% intervals.",
+        report.replicates,
     ) % {"replicates": count(report.replicates)}
-    if alphas:
-        text += " " + _("Between people alpha was %(low)s to %(high)s over %(codes)s codes.") % {
+    if len(alphas) == 1:
+        text += " " + _("Between people alpha was %(alpha)s, of one code.") % {
+            "alpha": coefficient(alphas[0])
+        }
+    elif alphas:
+        said = ngettext(
+            "Between people alpha was %(low)s to %(high)s over %(codes)s code.",
+            "Between people alpha was %(low)s to %(high)s over %(codes)s codes.",
+            len(alphas),
+        )
+        text += " " + said % {
             "low": coefficient(min(alphas)),
             "high": coefficient(max(alphas)),
             "codes": count(len(alphas)),

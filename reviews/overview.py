@@ -15,7 +15,7 @@ from coding.models import CodingKind, State, Work
 from coding.wording import reason
 from reviews.models import Assignment
 from reviews.reviewing import progress
-from reviews.sampling import current_sample
+from reviews.sampling import current_sample, rounds
 from studies.access import role_of, study_or_404
 from studies.models import LanguageSource, Role, Segment, Study
 
@@ -30,6 +30,9 @@ class Step:
     detail: str
     command: str
     done: bool
+    # The page where a lead does it, and what its button says; instead of a command.
+    act: str = ""
+    button: str = ""
 
 
 @require_safe
@@ -70,8 +73,10 @@ def transcripts_step(study: Study) -> Step:
         figure=ngettext("%(count)d interview", "%(count)d interviews", counts["all"])
         % {"count": counts["all"]},
         detail=detail if counts["all"] else _("Import the interviews."),
-        command=f"manage.py import_transcripts {study.slug} interviews.csv",
+        command="",
         done=counts["all"] > 0,
+        act=reverse("add_transcripts", args=[study.slug]),
+        button=_("Add interviews"),
     )
 
 
@@ -133,8 +138,10 @@ def coding_step(study: Study) -> Step:
 def review_steps(study: Study) -> list[Step]:
     sample = current_sample(study)
     asked = progress(sample, every_round=True) if sample else None
-    answered = Assignment.objects.filter(item__sample=sample, coding__isnull=False)
-    reviewed = answered.values("item").distinct().count() if sample else 0
+    answered = Assignment.objects.filter(
+        item__sample__in=rounds(sample) if sample else [], coding__isnull=False
+    )
+    reviewed = answered.values("item").distinct().count()
     by_people = Q(codings__person__isnull=False, codings__kind=CodingKind.BLIND)
     double = (
         Segment.objects.filter(transcript__study=study)
@@ -148,10 +155,18 @@ def review_steps(study: Study) -> list[Step]:
         Step(
             title=_("Review"),
             url=reverse("review", args=[study.slug]),
-            figure=_("%(done)d of %(all)d reviewed") % {"done": asked.complete, "all": asked.items}
+            figure=ngettext(
+                "%(done)d of %(all)d drawn segment fully coded",
+                "%(done)d of %(all)d drawn segments fully coded",
+                asked.items,
+            )
+            % {"done": asked.complete, "all": asked.items}
             if asked
             else _("no sample yet"),
-            detail=_("People code a probability sample without seeing the machine's answer.")
+            detail=_(
+                "People code the sample without seeing the machine’s answer; a segment is fully "
+                "coded once as many have as are wanted."
+            )
             if sample
             else _("Draw a probability sample for people to code blind."),
             command=draw if sample is None else "",
@@ -160,7 +175,11 @@ def review_steps(study: Study) -> list[Step]:
         Step(
             title=_("Agreement"),
             url=reverse("agreement", args=[study.slug]),
-            figure=ngettext("%(count)d coded twice", "%(count)d coded twice", double)
+            figure=ngettext(
+                "%(count)d segment coded by two or more people",
+                "%(count)d segments coded by two or more people",
+                double,
+            )
             % {"count": double},
             detail=_("Do people agree with each other, and the machine with them?"),
             command="",
@@ -169,7 +188,11 @@ def review_steps(study: Study) -> list[Step]:
         Step(
             title=_("Prevalence"),
             url=reverse("prevalence", args=[study.slug]),
-            figure=_("%(reviewed)d of %(population)d coded by people")
+            figure=ngettext(
+                "%(reviewed)d of all %(population)d segment coded by people",
+                "%(reviewed)d of all %(population)d segments coded by people",
+                population,
+            )
             % {"reviewed": reviewed, "population": population},
             detail=_("How often does each code apply, with the machine's error corrected?"),
             command="",

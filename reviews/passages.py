@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from reviews.compared import HUMANS, MACHINE, scope
+from reviews.evidence_tables import Passages
 from reviews.stats.agreement import LEAST_UNITS
 from reviews.stats.alpha import alpha
 from reviews.stats.arrays import Ints
 from reviews.stats.bootstrap import bootstrap_alpha, percentile_interval
 from reviews.stats.spans import Continuum, Span, shared_length, span_sums
-from reviews.tables import NOT_KNOWN, Labels, Passages, Question, Table
+from reviews.tables import NOT_KNOWN, Labels, Question, Table
 
 LEAST_MARKED = 10
 """Texts in which someone marked the code below which u-alpha is not told."""

@@ -6,7 +6,7 @@ somebody looks, and what must hold there to stop. Looking in between decides not
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -448,8 +448,3 @@ def as_json(plan: Planned) -> dict[str, Any]:
     told = asdict(plan)
     del told["names"], told["language"]
     return dict(finite(told))
-
-
-def more_by_stratum(strata: Sequence[StratumNeed]) -> Mapping[str, int]:
-    """Return what `continue_sample` takes: how many more of each stratum."""
-    return {one.key: one.more for one in strata if one.more}

@@ -14,6 +14,8 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from reviews.blind import kept_blind
+from reviews.lead_views import PerCent
 from reviews.planning import (
     HALF_WIDTH,
     Assumed,
@@ -36,16 +38,16 @@ class Asking(forms.Form):
     half_width = forms.FloatField(
         label=gettext_lazy("Interval, ± points"), min_value=0.1, max_value=49, initial=5
     )
-    prevalence = forms.FloatField(
+    prevalence = PerCent(
         label=gettext_lazy("Share you expect, %"), min_value=0.01, max_value=99.99, initial=5
     )
-    sensitivity = forms.FloatField(
+    sensitivity = PerCent(
         label=gettext_lazy("Of those the machine finds, %"),
         min_value=1,
         max_value=99.99,
         initial=85,
     )
-    specificity = forms.FloatField(
+    specificity = PerCent(
         label=gettext_lazy("Of the others it leaves out, %"),
         min_value=1,
         max_value=99.99,
@@ -79,19 +81,17 @@ def plan(request: HttpRequest, slug: str) -> HttpResponse:
     study = study_or_404(request.user, slug, Role.LEAD, Role.READER)
     role = role_of(request.user, study)
     context: dict[str, Any] = {"study": study, "role": role}
-    if must_stay_blind(request.user, study):
-        return render(request, "reviews/blind.html", context, status=403)
+    if blind := kept_blind(request, study):
+        return blind
     asking = Asking(request.GET if request.GET else None)
-    asked = {name: field.initial for name, field in asking.fields.items()}
+    asked = {name: field.clean(field.initial) for name, field in asking.fields.items()}
     if asking.is_bound and asking.is_valid():
         asked = asking.cleaned_data
     try:
         made = planned(
             study,
             half_width=float(asked["half_width"]) / 100,
-            assumed=Assumed(
-                *(asked[name] / 100 for name in ("prevalence", "sensitivity", "specificity"))
-            ),
+            assumed=Assumed(asked["prevalence"], asked["sensitivity"], asked["specificity"]),
         )
     except Problem as problem:
         return render(request, "reviews/plan.html", {**context, "problem": problem.sentence(_)})

@@ -4,7 +4,7 @@ A `Question` is all that a page may show. It holds no row and no key that leads 
 or another coder said.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -12,10 +12,11 @@ from typing import Any
 
 from django.db.models import Prefetch
 
-from codebooks.models import Code, Dimension, Revision, Wording
-from coding.models import Coding, CodingKind, Evidence, Mark
+from codebooks.models import Code, Dimension, Kind, Revision, Wording
+from coding.models import Answer, Coding, CodingKind, Evidence, Mark
 from reviews.assigning import own_progress
 from reviews.models import Assignment, Item, Purpose
+from studies.models import Segment, Transcript
 from studies.turns import PARTICIPANT, with_roles
 
 Range = tuple[int, int]
@@ -124,30 +125,35 @@ def question(
     item = assignment.item
     segment = item.segment
     transcript = segment.transcript
-    turns = with_roles(transcript.turns, transcript.study.speaker_roles)
     position, of = place or place_of(assignment)
     return Question(
         assignment=assignment.pk,
         position=position,
         of=of,
         language=transcript.language,
-        turns=tuple(
-            Turn(
-                number=number,
-                speaker=str(speaker),
-                role=str(role),
-                start=int(start),
-                end=int(end),
-                words=transcript.text[int(start) : int(end)],
-                asked=int(start) < segment.end and int(end) > segment.start,
-            )
-            for number, (start, end, speaker, role) in enumerate(turns, 1)
-        ),
+        turns=turns_of(transcript, segment),
         dimensions=worded(item.sample.revision, language),
         answered=own_answers(assignment),
         version=assignment.version,
         draft=assignment.draft,
         locked=is_locked(assignment),
+    )
+
+
+def turns_of(transcript: Transcript, asked: Segment | None = None) -> tuple[Turn, ...]:
+    """Return the turns of an interview; those of the segment `asked` are asked about, else all."""
+    turns = with_roles(transcript.turns, transcript.study.speaker_roles)
+    return tuple(
+        Turn(
+            number=number,
+            speaker=str(speaker),
+            role=str(role),
+            start=int(start),
+            end=int(end),
+            words=transcript.text[int(start) : int(end)],
+            asked=asked is None or (int(start) < asked.end and int(end) > asked.start),
+        )
+        for number, (start, end, speaker, role) in enumerate(turns, 1)
     )
 
 
@@ -217,6 +223,33 @@ def answers_of(coding: Coding, codes: Codes) -> Answers:
         coding.note,
         coding.confidence,
     )
+
+
+def marks_on(coding: Coding, dimension: Dimension, code: Code | None) -> list[Mark]:
+    """Return the marks of `coding` on `code`, or on the whole dimension (code None)."""
+    return [
+        mark
+        for mark in coding.marks.all()
+        if (mark.code_id == code.pk if code else mark.code.dimension_id == dimension.pk)
+    ]
+
+
+def said_of(dimension: Dimension, marks: Sequence[Mark], decided: bool) -> str | float | None:
+    """Return what `marks` of one coding say of a `one` dimension, a scale, or of one code.
+
+    That is the key of the code that holds, "" for none; a value, "" for not expressed; or yes, no,
+    unsure. None means that it was left out.
+    """
+    unsure = any(mark.answer == Answer.UNSURE for mark in marks)
+    if dimension.kind == Kind.ONE:
+        holds = [mark.code.key for mark in marks if mark.answer == Answer.YES]
+        return holds[0] if holds else Answer.UNSURE.value if unsure else "" if decided else None
+    if dimension.kind == Kind.SCALE:
+        values = [mark.value for mark in marks if mark.value is not None]
+        if unsure or not values:
+            return Answer.UNSURE.value if unsure else "" if decided or marks else None
+        return values[0]
+    return marks[0].answer if marks else Answer.NO.value if decided else None
 
 
 def spoken(item: Item) -> list[Range]:

@@ -12,8 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from codebooks.models import Code, Kind
+from reviews.blind import kept_blind
 from reviews.quotes import EACH, allow, may_be_quoted, quotes, write_quotes
-from reviews.reviewing import must_stay_blind
 from reviews.sampling import revision_in_use
 from reviews.tables import attribute_names
 from studies.access import role_of, study_or_404
@@ -28,8 +28,8 @@ def quotes_page(request: HttpRequest, slug: str) -> HttpResponse:
     study = study_or_404(request.user, slug, Role.LEAD, Role.READER)
     role = role_of(request.user, study)
     context: dict[str, Any] = {"study": study, "role": role}
-    if must_stay_blind(request.user, study):
-        return render(request, "reviews/blind.html", context, status=403)
+    if blind := kept_blind(request, study):
+        return blind
     if request.method == "POST":
         study_or_404(request.user, slug, Role.LEAD)
         values = request.POST.get("values", "").replace("،", ",").split(",")

@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -16,10 +15,11 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from reviews.blind import kept_blind
 from reviews.findings import checklists, sections
+from reviews.kept import kept
 from reviews.report_files import FILES
-from reviews.reports import KEPT_FOR, Asked, Report, asked_for, report, report_of
-from reviews.reviewing import must_stay_blind
+from reviews.reports import Asked, Report, asked_for, report, report_of
 from reviews.tables import attribute_names
 from reviews.weights import write_weights
 from reviews.wording import page
@@ -65,7 +65,7 @@ def report_file(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     study = study_or_404(request.user, slug)
     if name not in (*FILES, WEIGHTS):
         raise Http404(_("The report has no such file."))
-    if blind := _must_stay_blind(request, study):
+    if blind := kept_blind(request, study):
         return blind
     if name == WEIGHTS:
         return _weights(study)
@@ -99,7 +99,7 @@ def _shown(
     same again costs the fingerprint alone.
     """
     study = study_or_404(request.user, slug)
-    if blind := _must_stay_blind(request, study):
+    if blind := kept_blind(request, study):
         return blind
     template, role = f"reviews/{name}.html", role_of(request.user, study)
     context: dict[str, Any] = {"study": study, "role": role}
@@ -108,15 +108,16 @@ def _shown(
         asked = asked_for(study, by=_asked(request))
         key = json.dumps([name, asked.fingerprint, get_language(), role, choices, code])
         key = f"page/{hashlib.sha256(key.encode()).hexdigest()}"
-        kept = cache.get(key)
-        if not isinstance(kept, bytes):
+
+        def make() -> bytes:
             body = _body(asked, report_of(asked), name, choices, code, context)
-            kept = zlib.compress(body.encode(), 1)
-            cache.set(key, kept, KEPT_FOR)
+            return zlib.compress(body.encode(), 1)
+
+        packed = kept(key, bytes, make)
     except Problem as problem:
         return render(request, template, {**context, "problem": problem.sentence(_)})
     # What the templates made, escaped there.
-    text = mark_safe(zlib.decompress(kept).decode())  # noqa: S308
+    text = mark_safe(zlib.decompress(packed).decode())  # noqa: S308
     return render(request, template, {**context, "body": text})
 
 
@@ -155,11 +156,3 @@ def _figures(made: Report, by: Sequence[str]) -> int:
     """Return how many figures the tables by language and by attribute hold."""
     by_language = sum(row.language is not None for row in made.agreement)
     return max(sum(bool(row.domain) for row in made.prevalence), by_language if by else 0)
-
-
-def _must_stay_blind(request: HttpRequest, study: Study) -> HttpResponse | None:
-    """Return the page that tells a coder why nothing is shown, or None to whoever may see all."""
-    if not must_stay_blind(request.user, study):
-        return None
-    context = {"study": study, "role": role_of(request.user, study)}
-    return render(request, "reviews/blind.html", context, status=403)

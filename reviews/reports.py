@@ -15,6 +15,7 @@ from django.core.cache import cache
 
 from codebooks.models import Revision
 from coding.models import Coding, Run
+from coding.runs import run_of
 from reviews.accuracy import (
     AccuracyRow,
     CalibrationRow,
@@ -34,6 +35,12 @@ from reviews.agreement import (
     agreement_rows,
 )
 from reviews.differences import DifferenceRow, difference_rows
+from reviews.evidence_tables import (
+    load_confidence,
+    load_passages,
+    load_peoples_quotations,
+    load_quotations,
+)
 from reviews.facts import (
     NO_EVIDENCE,
     NOTHING_QUOTED,
@@ -67,17 +74,14 @@ from reviews.stats.arrays import finite
 from reviews.tables import (
     Table,
     attribute_names,
-    load_confidence,
     load_crossed,
     load_domain,
-    load_passages,
-    load_peoples_quotations,
-    load_quotations,
     load_table,
 )
 from reviews.together import CodesTogether, codes_together
 from studies.models import Study
 from studies.problems import Problem, _
+from studies.seeds import check_seed
 
 REPLICATES = 2000
 SEED = 1
@@ -192,8 +196,7 @@ def asked_for(
     by = tuple(dict.fromkeys(_crossed(name) for name in by if name.strip(" *")))
     if replicates < 1:
         raise Problem(_("The bootstrap needs at least one replicate."))
-    if seed < 0:
-        raise Problem(_("A seed is a whole number from 0 upwards."))
+    check_seed(seed)
     chosen_run = _run(study, run)
     chosen_sample = _sample(study, sample, chosen_run)
     revision = _revision(study, chosen_run, chosen_sample)
@@ -461,18 +464,7 @@ def _run(study: Study, run: Run | int | None) -> Run | None:
         return run
     if run is None:
         return latest_run(study) or study.runs.filter(replicate=0).order_by("-pk").first()
-    found = study.runs.filter(pk=run, replicate=0).first()
-    if found is None:
-        raise Problem(
-            _("The study “%(study)s” has no run %(run)d: its runs are %(runs)s."),
-            study=study.slug,
-            run=run,
-            runs=", ".join(
-                str(pk) for pk in study.runs.filter(replicate=0).values_list("pk", flat=True)
-            )
-            or "–",
-        )
-    return found
+    return run_of(study, run, replicates=False)
 
 
 def _sample(study: Study, sample: Sample | int | None, run: Run | None) -> Sample | None:

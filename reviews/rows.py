@@ -7,7 +7,7 @@ is closed, so a file of any size and in any order takes little memory.
 import csv
 import io
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, groupby, islice
@@ -39,7 +39,11 @@ BATCH = 5000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table, its fields as written; `applies` is None where there is no column."""
+    """One line of the table, its fields as written; `applies` is None where there is no column.
+
+    `found` says how sure the place of the evidence is, where that is known already, and `given` is
+    then the quotation as the coder gave it.
+    """
 
     line: int
     dimension: str
@@ -49,6 +53,8 @@ class Row:
     end: str
     quote: str
     applies: str | None
+    found: str = ""
+    given: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,8 @@ class Table:
         """Yield the rows coding by coding."""
         ordered = self.store.execute(
             "SELECT transcript, segment, coder, line, dimension, code, value, start, stop, quote, "
-            "CASE WHEN ? THEN applies END FROM rows ORDER BY transcript, segment, coder, line",
+            "CASE WHEN ? THEN applies END, found, given FROM rows "
+            "ORDER BY transcript, segment, coder, line, rowid",
             [self.has_applies],
         )
         for (transcript, segment, coder), rows in groupby(ordered, key=lambda row: row[:3]):
@@ -90,23 +97,37 @@ def read(
     `one_coder` every row is that coder's, whatever its column says.
     """
     path = Path(path)
+    with stored() as store:
+        with _opened(path, language) as file:
+            lines, has_applies = _lines(path.name, file, one_coder)
+            count = keep(store, ((*line, "", "") for line in lines))
+        if not count:
+            raise Problem(_("“%(file)s” has no rows below its headings."), file=path.name)
+        yield Table(count, store, has_applies)
+
+
+@contextmanager
+def stored() -> Iterator[sqlite3.Connection]:
+    """Give a store that rows can be put into in any order, while the block runs."""
     store = sqlite3.connect("")
     try:
         store.execute(
             "CREATE TABLE rows (transcript TEXT, segment TEXT, coder TEXT, line INTEGER, dimension "
-            "TEXT, code TEXT, value TEXT, start TEXT, stop TEXT, quote TEXT, applies TEXT)"
+            "TEXT, code TEXT, value TEXT, start TEXT, stop TEXT, quote TEXT, applies TEXT, "
+            "found TEXT, given TEXT)"
         )
-        with _opened(path, language) as file:
-            lines, has_applies = _lines(path.name, file, one_coder)
-            count = 0
-            while batch := list(islice(lines, BATCH)):
-                store.executemany(f"INSERT INTO rows VALUES ({','.join('?' * 11)})", batch)  # noqa: S608
-                count += len(batch)
-        if not count:
-            raise Problem(_("“%(file)s” has no rows below its headings."), file=path.name)
-        yield Table(count, store, has_applies)
+        yield store
     finally:
         store.close()
+
+
+def keep(store: sqlite3.Connection, rows: Iterable[tuple[str | int | None, ...]]) -> int:
+    """Put `rows` into the store, their fields in the order of its columns; return how many."""
+    rows, count = iter(rows), 0
+    while batch := list(islice(rows, BATCH)):
+        store.executemany(f"INSERT INTO rows VALUES ({','.join('?' * 13)})", batch)  # noqa: S608
+        count += len(batch)
+    return count
 
 
 @contextmanager
@@ -121,11 +142,16 @@ def _opened(path: Path, language: Callable[[str], str]) -> Iterator[io.TextIOWra
             file.seek(0)
             yield io.TextIOWrapper(file, encoding=encoding, newline="")
     except OSError as error:
-        raise Problem(
-            _("“%(path)s” can’t be opened: %(reason)s."),
-            path=path,
-            reason=error.strerror or type(error).__name__,
-        ) from error
+        raise unopened(path, error) from error
+
+
+def unopened(path: Path, error: OSError) -> Problem:
+    """Return the problem that the file of codings at `path` can't be opened."""
+    return Problem(
+        _("“%(path)s” can’t be opened: %(reason)s."),
+        path=path,
+        reason=error.strerror or type(error).__name__,
+    )
 
 
 def _lines(

@@ -7,7 +7,6 @@ arguments and seed give the same sample everywhere.
 
 import hashlib
 import json
-import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,13 +27,13 @@ from studies.audit import Action, record
 from studies.models import Membership, Segment, Study
 from studies.people import coder_named
 from studies.problems import Problem, _
+from studies.seeds import check_seed, seed_or_new
 
 RARE = 0.05  # a code is rare if the machine found it in a smaller share of what it coded
 UNSURE = 0.6  # the machine is unsure of a segment if one of its marks is less certain
 # The error expected where the machine tells no confidence: it said nothing at all, or no code.
 ERROR_UNCODED, ERROR_UNSTATED = 0.5, 0.1
 LEAST_ERROR, MOST_ERROR = 0.02, 0.5
-LARGEST_SEED = 2**63 - 1
 MOST_CODERS = 100  # of one item: more is a slip of the finger
 KEY_LENGTH = 200
 BATCH = 2000
@@ -154,7 +153,7 @@ def draw_sample(
                 revision=revision,
                 run=run,
                 design=design,
-                seed=secrets.randbelow(2**31) if seed is None else seed,
+                seed=seed_or_new(seed),
                 frame_digest=frame_digest(frame, keys),
             ),
             frame,
@@ -244,7 +243,7 @@ def continue_sample(
                 run=sample.run,
                 continues=sample,
                 design=design,
-                seed=secrets.randbelow(2**31) if seed is None else seed,
+                seed=seed_or_new(seed),
                 frame_digest=sample.frame_digest,
             ),
             [unit for unit, is_open in zip(frame, open_units, strict=True) if is_open],
@@ -629,12 +628,6 @@ def _check(size: int, seed: int | None) -> None:
     if size < 1:
         raise Problem(_("A sample needs at least one segment."))
     check_seed(seed)
-
-
-def check_seed(seed: int | None) -> None:
-    """Refuse a seed that the database does not hold."""
-    if seed is not None and not 0 <= seed <= LARGEST_SEED:
-        raise Problem(_("A seed is a whole number from 0 to %(most)d."), most=LARGEST_SEED)
 
 
 def _spread(frame: Sequence[Unit], stratum: Any, machine: Machine) -> Any:

@@ -23,6 +23,7 @@ from studies.problems import _ as mark
 
 # Hues that colour-blind people tell apart (Okabe and Ito), dark enough to underline a word with.
 HUES = ("#0072B2", "#D55E00", "#009E73", "#B3568A", "#8A6D00", "#3D8FC0", "#5B5B5B", "#7A4FBF")
+ARTICLE = re.compile(r"^ال(?=\w{2})")
 COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 GROUP = 9  # as many codes as there are digits to answer them; 0 answers the rest
 NAMED = 9  # groups that Shift and a digit reach
@@ -213,10 +214,11 @@ def number(value: float | None) -> str:
 def initials(label: str) -> str:
     """Return one or two letters that stand for a code in the margin.
 
-    >>> initials("Job loss"), initials("Trust"), initials("不可靠")
-    ('JL', 'Tr', '不可')
+    >>> initials("Job loss"), initials("Trust"), initials("不可靠"), initials("فقدان العمل")
+    ('JL', 'Tr', '不可', 'فع')
     """
-    words: list[str] = re.findall(r"\w+", label)
+    # Without its article: otherwise half of all Arabic names would have the same letters.
+    words = [ARTICLE.sub("", word) for word in re.findall(r"\w+", label)]
     if len(words) > 1:
         return (words[0][0] + words[1][0]).upper()
     return words[0][:2] if words else "?"

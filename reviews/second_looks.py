@@ -13,13 +13,13 @@ from django.utils import timezone
 
 from coding.models import Answer, Coding, CodingKind, Evidence
 from reviews import training
+from reviews.checking import checked
 from reviews.models import Assignment, Purpose, SubmissionKind
 from reviews.questions import Answers, Codes, Range, answers_of, codes_of, own_answers
 from reviews.reviewing import (
     Conflict,
     Kept,
     as_data,
-    checked,
     known_submission,
     save_draft,
     write_down,

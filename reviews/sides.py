@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from codebooks.models import Revision
 from coding.models import Coding, Run
+from coding.runs import run_of
 from reviews.models import Purpose, Sample
 from studies.models import Study
 from studies.problems import Problem, _
@@ -64,19 +65,6 @@ def two_runs(study: Study, first: Run | int | None, second: Run | int | None) ->
     if found[0] == found[1]:
         raise Problem(_("That is the same run twice: name two."))
     return found[0], found[1]
-
-
-def run_of(study: Study, number: int) -> Run:
-    """Return the run of `study` with that number."""
-    found = study.runs.filter(pk=number).first()
-    if found is None:
-        raise Problem(
-            _("The study “%(study)s” has no run %(run)d: its runs are %(runs)s."),
-            study=study.slug,
-            run=number,
-            runs=", ".join(str(pk) for pk in study.runs.values_list("pk", flat=True)) or "–",
-        )
-    return found
 
 
 def sample_of(study: Study, sample: Sample | int | None, revision: Revision) -> Sample | None:

@@ -15,11 +15,12 @@ import numpy as np
 
 from codebooks.models import Kind
 from coding.models import CoderKind, Run, Work
+from coding.runs import run_of
 from reviews.agreement import AgreementRow, rows_of
 from reviews.compared import Compared, categories_of, known
 from reviews.kept import kept
 from reviews.reports import REPLICATES, SEED, fingerprint
-from reviews.sides import Side, run_of, side_of
+from reviews.sides import Side, side_of
 from reviews.stats.alpha import number_sets
 from reviews.stats.arrays import Bools, Floats, finite
 from reviews.tables import (
@@ -96,11 +97,12 @@ def stability(
     if not again:
         raise Problem(
             _(
-                "“%(run)s” was coded once: `manage.py code %(study)s --replicates 3` codes a share "
-                "of it again."
+                "“%(run)s” was coded once: `manage.py code %(study)s --coder %(coder)s "
+                "--replicates 3` codes a share of it again."
             ),
             run=chosen.name,
             study=study.slug,
+            coder=CoderKind.CLAUDE if chosen.coder == CoderKind.IMPORTED else chosen.coder,
         )
     facts = [
         fingerprint(study, chosen.revision, one, None, (), replicates, seed)
@@ -160,7 +162,7 @@ def _repeated_run(study: Study, run: Run | int | None) -> Run:
             raise Problem(
                 _(
                     "No run of “%(study)s” was coded more than once: `manage.py code %(study)s "
-                    "--replicates 3` codes a share again."
+                    "--coder claude --replicates 3` codes a share again."
                 ),
                 study=study.slug,
             )

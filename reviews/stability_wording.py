@@ -15,6 +15,7 @@ from reviews.stability import Stability, StabilityRow
 from reviews.wording import (
     NOTHING,
     Fact,
+    chance_text,
     coefficient,
     count,
     fictional,
@@ -184,10 +185,6 @@ def stability_page(made: Stability, *, pictures: bool = True) -> dict[str, Any]:
                     "seed": made.drawn_with,
                 },
             ),
-            Fact(
-                _("Chance"),
-                _("seed %(seed)s, %(replicates)s replicates of the item bootstrap")
-                % {"seed": made.seed, "replicates": count(made.replicates)},
-            ),
+            Fact(_("Chance"), chance_text(made.seed, made.replicates)),
         ],
     }

@@ -8,11 +8,11 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from reviews.blind import kept_blind
 from reviews.findings import sections
 from reviews.group_wording import positions_by, topics_in_order
 from reviews.pictures import FORMS, Picture
 from reviews.reports import Report, report
-from reviews.reviewing import must_stay_blind
 from reviews.tables import attribute_names
 from reviews.together_wording import (
     MOST_SAID,
@@ -32,11 +32,15 @@ from studies.problems import Problem
 def together(request: HttpRequest, slug: str) -> HttpResponse:
     """Which codes go together, and how do scales differ by group and by code?"""
     study = study_or_404(request.user, slug)
-    context: dict[str, Any] = {"study": study, "role": role_of(request.user, study)}
-    if must_stay_blind(request.user, study):
-        return render(request, "reviews/blind.html", context, status=403)
+    if blind := kept_blind(request, study):
+        return blind
     by = request.GET.get("by") or "language"
-    context |= {"asked": by, "choices": ["language", *attribute_names(study)]}
+    context: dict[str, Any] = {
+        "study": study,
+        "role": role_of(request.user, study),
+        "asked": by,
+        "choices": ["language", *attribute_names(study)],
+    }
     try:
         made = report(study, by=[by])
     except Problem as problem:
@@ -61,9 +65,8 @@ def picture(request: HttpRequest, slug: str, picture: str, form: str) -> HttpRes
     study = study_or_404(request.user, slug)
     if form not in FORMS:
         raise Http404(_("A picture comes as svg, png or json."))
-    if must_stay_blind(request.user, study):
-        context = {"study": study, "role": role_of(request.user, study)}
-        return render(request, "reviews/blind.html", context, status=403)
+    if blind := kept_blind(request, study):
+        return blind
     by = [name for name in request.GET.get("by", "").split(",") if name]
     try:
         made = report(study, by=by)

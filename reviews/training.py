@@ -4,7 +4,6 @@ A lead sets the key before anybody starts. What is coded here is of kind TRAININ
 estimate, and whoever trained on a segment is not asked about it blind later (`sampling.can_read`).
 """
 
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +20,6 @@ from reviews.models import Assignment, Item, Purpose, Ruling, Sample
 from reviews.questions import Answers, Codes, Range, codes_of, own_answers, spoken
 from reviews.sampling import (
     BATCH,
-    LARGEST_SEED,
     Unit,
     base_language,
     count_seats,
@@ -37,6 +35,7 @@ from studies.audit import Action, record
 from studies.models import Study
 from studies.people import coder_named
 from studies.problems import Problem, _
+from studies.seeds import check_seed, seed_or_new
 
 BAR = 0.8
 """The share of decisions that should be made as in the key."""
@@ -140,10 +139,9 @@ def draw_training(
         )
     if window < 1:
         raise Problem(_("The bar is looked at over at least one interview."))
-    if seed is not None and not 0 <= seed <= LARGEST_SEED:
-        raise Problem(_("A seed is a whole number from 0 to %(most)d."), most=LARGEST_SEED)
+    check_seed(seed)
     frame = load_frame(study)
-    seed = secrets.randbelow(2**31) if seed is None else seed
+    seed = seed_or_new(seed)
     revision = revision_in_use(study)
     design = {
         "size": len(wanted) or size,
@@ -293,7 +291,7 @@ def set_key(item: Item, person: User, keys: Iterable[Key]) -> None:
         record(
             item.sample.study,
             person,
-            "key_set",
+            Action.KEY_SET,
             f"{item.sample_id}/{item.position}",
             before={str(code): applies for code, applies in before.items()} or None,
             after={f"{key.dimension}/{key.code}": key.applies for key in said.values()},

@@ -13,10 +13,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from codebooks.models import Kind
-from reviews.adjudication import interview
-from reviews.lead_views import actor, coders_of, labels
+from reviews.lead_views import PerCent, actor, coders_of, labels
 from reviews.models import Item, Purpose
-from reviews.questions import Asked, Choice, Range, worded
+from reviews.questions import Asked, Choice, Range, turns_of, worded
 from reviews.screen import HUES, colored, initials
 from reviews.training import (
     BAR,
@@ -48,11 +47,10 @@ class Beginning(forms.Form):
     interviews = forms.CharField(
         label=gettext_lazy("or these interviews (ids, parted by commas)"), required=False
     )
-    bar = forms.FloatField(
-        label=gettext_lazy("Bar: share of decisions as in the key"),
-        min_value=0,
-        max_value=1,
-        initial=BAR,
+    bar = PerCent(
+        label=gettext_lazy("Bar: share of decisions as in the key, %"),
+        min_value=1,
+        initial=round(100 * BAR),
     )
     window = forms.IntegerField(
         label=gettext_lazy("over the last so many interviews"), min_value=1, initial=WINDOW
@@ -155,7 +153,7 @@ def training_key(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         except Problem as found:
             problem = found.sentence(_)
             key = {(one.dimension, one.code): one for one in given}
-    turns = interview(item)
+    turns = turns_of(item.segment.transcript, item.segment)
     context = {
         "study": study,
         "role": Role.LEAD,

@@ -18,8 +18,8 @@ import numpy as np
 
 from codebooks.models import Kind
 from coding.models import Run
-from reviews.exports import as_text
 from reviews.models import Sample
+from reviews.named import as_text
 from reviews.prevalence import design_strata, pseudo_outcomes_of
 from reviews.reports import Report, report
 from reviews.rows import no_formula

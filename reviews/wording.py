@@ -131,6 +131,43 @@ def count(value: int | None) -> str:
     return NOTHING if value is None else number_format(value, 0, use_l10n=True, force_grouping=True)
 
 
+def interviews_text(value: int) -> str:
+    """Return how many interviews."""
+    return ngettext("%(count)s interview", "%(count)s interviews", value) % {"count": count(value)}
+
+
+def segments_text(value: int) -> str:
+    """Return how many segments."""
+    return ngettext("%(count)s segment", "%(count)s segments", value) % {"count": count(value)}
+
+
+def languages_text(value: int) -> str:
+    """Return how many languages."""
+    return ngettext("%(count)s language", "%(count)s languages", value) % {"count": count(value)}
+
+
+def human_codings_text(value: int) -> str:
+    """Return how many codings people made."""
+    said = ngettext("%(count)s blind human coding", "%(count)s blind human codings", value)
+    return said % {"count": count(value)}
+
+
+def machine_codings_text(value: int) -> str:
+    """Return how many codings the machine made."""
+    said = ngettext("%(count)s machine coding", "%(count)s machine codings", value)
+    return said % {"count": count(value)}
+
+
+def chance_text(seed: int, replicates: int) -> str:
+    """Return where chance begins, and how often it is asked."""
+    said = ngettext(
+        "seed %(seed)s, %(replicates)s replicate of the item bootstrap",
+        "seed %(seed)s, %(replicates)s replicates of the item bootstrap",
+        replicates,
+    )
+    return said % {"seed": seed, "replicates": count(replicates)}
+
+
 def interval(low: float, high: float, put: Callable[[float], str]) -> str:
     """Return an interval in brackets; that of a share is in per cent, without the sign."""
     if math.isnan(low) or math.isnan(high):
@@ -302,9 +339,9 @@ def sentence(row: PrevalenceRow) -> str:
     gaps = {
         "estimate": put(row.corrected),
         "interval": interval(row.low, row.high, put),
-        "reviewed": count(row.reviewed),
+        "people": human_codings_text(row.reviewed),
         "positives": count(row.positives),
-        "coded": count(row.coded),
+        "codings": machine_codings_text(row.coded),
         "machine": put(row.machine),
         "human": put(row.human),
         "high": put(row.high),
@@ -312,44 +349,41 @@ def sentence(row: PrevalenceRow) -> str:
     if row.status == "no_sample":
         if row.coded:
             text = _(
-                "%(human)s in %(reviewed)s human codings, which are no probability sample; the "
-                "machine alone would say %(machine)s."
+                "%(human)s in %(people)s, no probability sample; the machine alone would say "
+                "%(machine)s."
             )
         else:
-            text = _("%(human)s in %(reviewed)s human codings, which are no probability sample.")
+            text = _("%(human)s in %(people)s, no probability sample.")
     elif math.isnan(row.corrected):
         if row.coded:
-            text = _("Not validated: the machine alone says %(machine)s of %(coded)s codings.")
+            text = _("Not validated: the machine alone says %(machine)s of %(codings)s.")
         else:
             text = _("Nothing is known yet: neither a machine nor a person has coded this.")
     elif row.reviewed == 0:
         text = _(
-            "%(estimate)s %(interval)s, model-assisted and not validated here, from %(coded)s "
-            "machine codings; the machine alone would say %(machine)s."
+            "%(estimate)s %(interval)s, model-assisted and not validated here, from %(codings)s; "
+            "the machine alone would say %(machine)s."
         )
     elif row.quantity == "mean":
         if row.coded:
             text = _(
-                "%(estimate)s %(interval)s, from %(reviewed)s blind human codings and %(coded)s "
-                "machine codings; the machine alone would say %(machine)s."
+                "%(estimate)s %(interval)s, from %(people)s and %(codings)s; the machine alone "
+                "would say %(machine)s."
             )
         else:
-            text = _("%(estimate)s %(interval)s, from %(reviewed)s blind human codings.")
+            text = _("%(estimate)s %(interval)s, from %(people)s.")
     elif not row.coded:
-        text = _(
-            "%(estimate)s %(interval)s, from %(reviewed)s blind human codings "
-            "(%(positives)s positive)."
-        )
+        text = _("%(estimate)s %(interval)s, from %(people)s (%(positives)s positive).")
     elif row.ppv == 1 and row.false_omission == 0:
         text = _(
-            "%(estimate)s %(interval)s, from %(reviewed)s blind human codings (%(positives)s "
-            "positive) and %(coded)s machine codings; the machine alone would say %(machine)s. No "
-            "error was found in what was reviewed; up to %(high)s cannot be excluded."
+            "%(estimate)s %(interval)s, from %(people)s (%(positives)s positive) and %(codings)s; "
+            "the machine alone would say %(machine)s. No error was found in what was reviewed; up "
+            "to %(high)s cannot be excluded."
         )
     else:
         text = _(
-            "%(estimate)s %(interval)s, from %(reviewed)s blind human codings (%(positives)s "
-            "positive) and %(coded)s machine codings; the machine alone would say %(machine)s."
+            "%(estimate)s %(interval)s, from %(people)s (%(positives)s positive) and %(codings)s; "
+            "the machine alone would say %(machine)s."
         )
     return text % gaps
 
@@ -374,19 +408,14 @@ def evidence_lines(report: Report) -> list[EvidenceLine]:
 
 def facts(report: Report) -> list[Fact]:
     """Return what the report rests on: corpus, codebook, coder, sample, chance."""
-    languages = len(report.languages)
     found = [
         Fact(
             _("Corpus"),
-            ngettext(
-                "%(interviews)s interviews, %(segments)s segments, %(languages)s language",
-                "%(interviews)s interviews, %(segments)s segments, %(languages)s languages",
-                languages,
-            )
+            _("%(interviews)s, %(segments)s, %(languages)s")
             % {
-                "interviews": count(report.interviews),
-                "segments": count(report.segments),
-                "languages": count(languages),
+                "interviews": interviews_text(report.interviews),
+                "segments": segments_text(report.segments),
+                "languages": languages_text(len(report.languages)),
             },
         ),
         Fact(
@@ -405,10 +434,10 @@ def facts(report: Report) -> list[Fact]:
         found += [
             Fact(
                 _("Sample"),
-                _("%(size)s of %(population)s segments; strata: %(strata)s; seed %(seed)s")
+                _("%(size)s of %(segments)s; strata: %(strata)s; seed %(seed)s")
                 % {
                     "size": count(sample.size),
-                    "population": count(sample.population),
+                    "segments": segments_text(sample.population),
                     "strata": ", ".join(sample.strata) or _("none"),
                     "seed": sample.seed,
                 },
@@ -417,11 +446,11 @@ def facts(report: Report) -> list[Fact]:
             Fact(
                 _("Human codings"),
                 _(
-                    "%(reviewed)s segments coded blind, %(twice)s of them by two or more; "
-                    "%(skipped)s of %(assigned)s assignments skipped; %(rulings)s rulings"
+                    "%(segments)s coded blind, %(twice)s of them by two or more; assignments "
+                    "skipped: %(skipped)s of %(assigned)s; rulings: %(rulings)s"
                 )
                 % {
-                    "reviewed": count(sample.reviewed),
+                    "segments": segments_text(sample.reviewed),
                     "twice": count(sample.twice),
                     "skipped": count(sample.skipped),
                     "assigned": count(sample.assigned),
@@ -430,13 +459,7 @@ def facts(report: Report) -> list[Fact]:
             ),
             Fact(_("Coders"), ", ".join(sample.coders) or NOTHING),
         ]
-    found.append(
-        Fact(
-            _("Chance"),
-            _("seed %(seed)s, %(replicates)s replicates of the item bootstrap")
-            % {"seed": report.seed, "replicates": count(report.replicates)},
-        )
-    )
+    found.append(Fact(_("Chance"), chance_text(report.seed, report.replicates)))
     return found
 
 
@@ -458,7 +481,11 @@ def notes(report: Report) -> list[str]:
         )
     elif sample.reviewed < sample.size:
         said.append(
-            _("%(open)s of %(size)s drawn segments are not coded by anybody yet.")
+            ngettext(
+                "Not coded by anybody yet: %(open)s of %(size)s drawn segment.",
+                "Not coded by anybody yet: %(open)s of %(size)s drawn segments.",
+                sample.size,
+            )
             % {"open": count(sample.size - sample.reviewed), "size": count(sample.size)}
         )
     if sample and sample.changed:
@@ -468,16 +495,16 @@ def notes(report: Report) -> list[str]:
                 "came later was never eligible, and strata are left out of the estimate."
             )
         )
-    if sample and sample.split:
+    if sample and sample.open_disagreements:
         said.append(
             ngettext(
-                "%(count)s answer on which coders disagree has not been ruled on: it counts as the "
-                "share of coders who say yes.",
-                "%(count)s answers on which coders disagree have not been ruled on: each counts as "
-                "the share of coders who say yes.",
-                sample.split,
+                "%(count)s disagreement is not ruled on: it counts as the share of coders who say "
+                "yes, or on a scale as the mean of what they say.",
+                "%(count)s disagreements are not ruled on: each counts as the share of coders who "
+                "say yes, or on a scale as the mean of what they say.",
+                sample.open_disagreements,
             )
-            % {"count": count(sample.split)}
+            % {"count": count(sample.open_disagreements)}
         )
     return said
 

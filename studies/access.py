@@ -5,7 +5,7 @@ from typing import Any
 from django.http import Http404
 from django.utils.translation import gettext as _
 
-from studies.models import Role, Study
+from studies.models import Membership, Role, Study, StudyQuerySet
 
 
 def study_or_404(person: Any, slug: str, *roles: Role) -> Study:
@@ -16,6 +16,19 @@ def study_or_404(person: Any, slug: str, *roles: Role) -> Study:
     return study
 
 
+def leads(person: Any, study: Study) -> bool:
+    """Return whether `person` is a lead of `study` by name, rather than as who runs the site."""
+    return study.memberships.filter(person=person, role=Role.LEAD).exists()
+
+
+def may_make_studies(person: Any) -> bool:
+    """Return whether `person` may begin a study: by Django's permission, or leading one already."""
+    if not person.is_authenticated:
+        return False
+    led = Membership.objects.filter(person=person, role=Role.LEAD)
+    return bool(person.has_perm("studies.add_study")) or led.exists()
+
+
 def role_of(person: Any, study: Study) -> Role | None:
     """Return the role of `person` in `study`; whoever runs the site is a lead everywhere."""
     if not person.is_authenticated:
@@ -24,3 +37,12 @@ def role_of(person: Any, study: Study) -> Role | None:
     if membership:
         return Role(membership.role)
     return Role.LEAD if person.is_superuser else None
+
+
+def read_by(person: Any) -> StudyQuerySet:
+    """Return the studies that `person` sees all of: as a lead or a reader, not as a coder."""
+    studies: StudyQuerySet = Study.objects.of(person)
+    if person.is_authenticated and not person.is_superuser:
+        coded = person.memberships.filter(role=Role.CODER)
+        studies = studies.exclude(pk__in=coded.values("study"))
+    return studies

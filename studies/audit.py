@@ -29,6 +29,8 @@ class Action(models.TextChoices):
     LANGUAGE_CORRECTED = "language_corrected", _("language corrected")
     ROLES_CORRECTED = "roles_corrected", _("roles of speakers corrected")
     CODEBOOK_IMPORTED = "codebook_imported", _("codebook imported")
+    CODEBOOK_TAKEN_OVER = "codebook_taken_over", _("codebook taken over")
+    CODEBOOK_EXPORTED = "codebook_exported", _("codebook exported")
     CODEBOOK_FROZEN = "codebook_frozen", _("codebook frozen")
     RUN_STARTED = "run_started", _("run started")
     RUN_PAUSED = "run_paused", _("run paused")
@@ -51,6 +53,67 @@ class Action(models.TextChoices):
     READS_CHANGED = "reads_changed", _("languages of a person changed")
     REMOVED = "removed", _("person removed")
     RESET_LINK_MADE = "reset_link_made", _("link for a new password made")
+    KEY_SET = "key_set", _("key of a training set")
+
+
+NAMES = {
+    "added": _("codings with more dimensions"),
+    "as_run": _("as the run"),
+    "attribute": _("attribute"),
+    "budget": _("budget in USD"),
+    "by": _("broken down by"),
+    "changed": _("interviews with a new text"),
+    "code": _("code"),
+    "coder": _("coder"),
+    "coders": _("coders"),
+    "codes": _("codes"),
+    "codings": _("codings"),
+    "continues": _("continues sample"),
+    "created": _("new interviews"),
+    "declared": _("declared"),
+    "digest": _("SHA-256"),
+    "ends": _("ends"),
+    "evidence_required": _("a yes needs evidence"),
+    "fictional": _("fictional"),
+    "form": _("file"),
+    "from": _("Taken over from"),
+    "half_width": _("half-width of intervals"),
+    "invited_by": _("invited by"),
+    "items": _("items"),
+    "languages": _("languages"),
+    "left_out": _("left out"),
+    "looks": _("looks"),
+    "model": _("model"),
+    "name": _("name"),
+    "passages": _("passages"),
+    "purpose": _("purpose"),
+    "reads": _("reads"),
+    "revision": _("revision"),
+    "role": _("role"),
+    "rows": _("rows"),
+    "said": _("said"),
+    "seats": _("seats"),
+    "seed": _("seed"),
+    "segments": _("segments"),
+    "stopped": _("stopped because"),
+    "strata": _("strata"),
+    "unit": _("unit"),
+    "updated": _("interviews with other attributes"),
+    "username": _("user name"),
+    "value": _("value"),
+    "values": _("values"),
+    "why": _("why"),
+}
+"""What steps keep under names of ours, as a person reads them."""
+NAMED_BY_DATA = frozenset(
+    {Action.LANGUAGE_CORRECTED, Action.ROLES_CORRECTED, Action.ANSWER_CHANGED, Action.KEY_SET}
+)
+"""Actions whose before and after are named by what was said: languages, speakers, codes."""
+
+
+def named(action: str, name: str) -> str:
+    """Return what an event of `action` keeps under `name`, as a person reads it."""
+    return name if action in NAMED_BY_DATA else str(NAMES.get(name, name))
 
 
 def record(

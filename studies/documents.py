@@ -13,6 +13,7 @@ import webvtt
 
 from .encodings import encoding_of
 from .languages import guess
+from .markup import refuse_doctype
 from .problems import Problem, _
 from .sources import Source
 
@@ -33,16 +34,21 @@ def read(source: Source) -> Document:
     data = content(source)
     if source.kind == "docx":
         return Document(_docx(source.name, data))
-    encoding = encoding_of(io.BytesIO(data), guess)
-    if problem := not_text(source.name, data, encoding):
-        raise problem
-    errors = "surrogatepass" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
-    text = data.decode(encoding, errors)
+    text, encoding = decoded(source.name, data)
     if source.kind == "vtt":
         return Document("", _vtt(source.name, text), encoding)
     if source.kind == "srt":
         return Document("", _srt(source.name, text), encoding)
     return Document(text, None, encoding)
+
+
+def decoded(name: str, data: bytes) -> tuple[str, str]:
+    """Return the text in `data` and its encoding; a Problem says that it is none."""
+    encoding = encoding_of(io.BytesIO(data), guess)
+    if problem := not_text(name, data, encoding):
+        raise problem
+    errors = "surrogatepass" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
+    return data.decode(encoding, errors), encoding
 
 
 def content(source: Source) -> bytes:
@@ -84,7 +90,7 @@ def check_office(name: str, file: Any, most: int = MOST_BYTES) -> None:
         for part in parts:
             if part.filename.endswith((".xml", ".rels")):
                 with archive.open(part) as stream:
-                    _refuse_entities(name, stream)
+                    refuse_doctype(name, stream)
     except (zipfile.BadZipFile, expat.ExpatError, OSError, RuntimeError, ValueError) as error:
         raise damaged(name) from error
     except NotImplementedError as error:
@@ -97,32 +103,6 @@ def damaged(name: str) -> Problem:
     return Problem(
         _("“%(file)s” is damaged or not what its name says: open it and save it anew."), file=name
     )
-
-
-class _Root(Exception):
-    """The first element has begun: nothing can be declared any more."""
-
-
-def _refuse_entities(name: str, stream: Any) -> None:
-    def declares(*_declaration: object) -> None:
-        raise Problem(
-            _(
-                "“%(file)s” declares a document type of its own, which can draw in other files: "
-                "open it and save it anew."
-            ),
-            file=name,
-        )
-
-    def begins(*_element: object) -> None:
-        raise _Root
-
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = declares
-    parser.StartElementHandler = begins
-    try:
-        parser.ParseFile(stream)
-    except _Root:
-        return
 
 
 def not_text(name: str, data: bytes, encoding: str) -> Problem | None:

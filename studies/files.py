@@ -1,8 +1,9 @@
 """Interviews out of files, one at a time; plain Python.
 
 `parse` reads csv, tsv, xlsx and jsonl (a row an interview), txt, md, docx, vtt and srt (a file an
-interview), and folders and zips of them. A text is kept as it is written, but for line ends, which
-become LF, a byte order mark, which goes, and control characters, which no database can hold.
+interview), qdpx (a project, each text an interview), and folders and zips of them. A text is kept
+as it is written, but for line ends, which become LF, a byte order mark, which goes, and control
+characters, which no database can hold.
 """
 
 import re
@@ -10,11 +11,22 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from . import documents, sheets
+from . import documents, projects, sheets
+from .cleaning import Cut, cleaned
 from .problems import Problem, _
-from .sources import SHEETS, Refused, Source, nothing_in, printable, sources
+from .sources import (
+    DOCUMENTS,
+    PROJECTS,
+    SHEETS,
+    Named,
+    Refused,
+    Source,
+    called,
+    nothing_in,
+    printable,
+    sources,
+)
 from .turns import INTERVIEWER, PARTICIPANT, Turn, guess_roles
 
 MOST_ID = 200  # characters
@@ -26,12 +38,32 @@ class Columns:
     """Which columns to read, as a person wrote them; what is empty is found by its header.
 
     `text` may name several columns, each a question; `attributes` is None for all short columns.
+    If `exact`, what is empty is not read at all, and a table may lack columns that others have.
     """
 
     id: str = ""
     text: str | Sequence[str] = ""
     language: str = ""
     attributes: str | Sequence[str] | None = None
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What the columns of a file with a row an interview are taken for.
+
+    `texts` is empty where no column looks like the interviews' text; `id` where ids are made up.
+    `examples` has the first words in each column; `named` says whether a person named the file.
+    """
+
+    name: str
+    named: bool
+    columns: list[str]
+    id: str
+    texts: list[str]
+    language: str
+    attributes: list[str]
+    examples: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -39,8 +71,9 @@ class Record:
     """One interview as its file gives it.
 
     `turns` are given where the file itself says who speaks, else None. `answers` are the ranges of
-    the answers by number, where each is a column of its own, else None. `notes` are remarks for
-    the report; `share` is how much of all files has been read, from 0 to 1.
+    the answers by number, where each is a column of its own, else None. `participant` is who was
+    interviewed, where the file says so, else "". `notes` are remarks for the report; `share` is how
+    much of all files has been read, from 0 to 1.
     """
 
     source: str
@@ -54,6 +87,7 @@ class Record:
     answers: list[tuple[int, int, int]] | None = None  # (number, start, end)
     notes: list[Problem] = field(default_factory=list)
     share: float = 0.0
+    participant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,30 +113,82 @@ class Note:
 Found = Record | LeftOut | Note
 
 
-def parse(paths: Sequence[str | Path], columns: Columns | None = None) -> Iterator[Found]:
+def parse(
+    paths: Sequence[Named], columns: Columns | None = None, after: int = 0
+) -> Iterator[Found]:
     """Return an iterator over the interviews in `paths`, and over what had to be left out.
 
     All headers are looked at before this returns: a file that was named and can't be read, or that
-    lacks a column, is a Problem while nothing is read yet.
+    lacks a column, is a Problem while nothing is read yet. The first `after` interviews and rows
+    left out, with the remarks on their files, are passed over.
     """
     columns = columns or Columns()
     plans: list[_Plan] = []
     for found in sources(paths):
-        if isinstance(found, Refused) or found.kind not in SHEETS:
+        if isinstance(found, Refused) or found.kind in DOCUMENTS:
             plans.append(_Plan(found))
-        else:
-            try:
-                sheet = sheets.look(found)
+            continue
+        try:
+            if found.kind in PROJECTS:
+                plans.append(_Plan(found, choice=_variables(found, columns)))
+            else:
+                sheet = _look(found)
                 plans.append(_Plan(found, sheet, _choose(sheet, columns)))
-            except (Problem, *_BROKEN) as error:
-                problem = error if isinstance(error, Problem) else documents.damaged(found.name)
-                if found.named:
-                    raise problem from error
-                plans.append(_Plan(Refused(found.name, problem)))
+        except Problem as problem:
+            if found.named:
+                raise
+            plans.append(_Plan(Refused(found.name, problem)))
     if not any(isinstance(plan.source, Source) for plan in plans):
         refused = [plan.source for plan in plans if isinstance(plan.source, Refused)]
-        raise nothing_in(str(paths[0]), refused)
-    return _all(plans)
+        raise nothing_in(called(paths[0]), refused)
+    return _all(plans, after)
+
+
+def tables(paths: Sequence[Named], columns: Columns | None = None) -> list[Table]:
+    """Return the tables in `paths` and what their columns would be taken for.
+
+    A file that was named and can't be read is a Problem; one found in a folder or zip is not here.
+    """
+    columns = columns or Columns()
+    found = []
+    for source in sources(paths):
+        if isinstance(source, Refused) or source.kind not in SHEETS:
+            continue
+        try:
+            sheet = _look(source)
+            choice = _choice(sheet, columns)
+        except Problem:
+            if source.named:
+                raise
+            continue
+        attributes = choice.attributes
+        if attributes is None:
+            used = {choice.id, choice.language, *choice.texts, *choice.long}
+            attributes = [name for name in sheet.columns if name not in used]
+        # From the last row to the first, whose cell is kept.
+        cells = [(name, cell) for row in reversed(sheet.first) for name, cell in row.cells.items()]
+        examples = {name: cleaned(cell[:SHORT])[0] for name, cell in cells if cell.strip()}
+        found.append(
+            Table(
+                source.name,
+                source.named,
+                sheet.columns,
+                choice.id,
+                choice.texts,
+                choice.language,
+                attributes,
+                examples,
+            )
+        )
+    return found
+
+
+def _look(source: Source) -> sheets.Sheet:
+    """Return the sheet in `source`; whatever is wrong with it is a Problem."""
+    try:
+        return sheets.look(source)
+    except _BROKEN as error:
+        raise documents.damaged(source.name) from error
 
 
 _BROKEN = (
@@ -132,25 +218,41 @@ class _Plan:
     choice: _Choice | None = None
 
 
-def _all(plans: list[_Plan]) -> Iterator[Found]:
+def _all(plans: list[_Plan], after: int) -> Iterator[Found]:
     total = sum(plan.source.size for plan in plans if isinstance(plan.source, Source)) or 1
     done = 0
     for plan in plans:
         source = plan.source
-        if isinstance(source, Refused):
-            yield LeftOut(source.name, 0, 0, "", source.reason, done / total)
-            continue
         before = done
-        done += source.size
-        try:
-            if plan.sheet and plan.choice:
-                yield from _sheet(plan.sheet, plan.choice, before / total, source.size / total)
-            else:
-                yield from _document(source, done / total)
-        except Problem as problem:
-            yield LeftOut(source.name, 0, 0, "", problem, done / total)
-        except _BROKEN:
-            yield LeftOut(source.name, 0, 0, "", documents.damaged(source.name), done / total)
+        done += source.size if isinstance(source, Source) else 0
+        if after and not plan.choice:  # one interview, or none: it is passed over unread
+            after -= 1
+            continue
+        for found in _of(plan, before, total):
+            if not after:
+                yield found
+            elif not isinstance(found, Note):
+                after -= 1
+
+
+def _of(plan: _Plan, before: int, total: int) -> Iterator[Found]:
+    """Yield what is in one file, of which the first byte is number `before` of `total`."""
+    source = plan.source
+    if isinstance(source, Refused):
+        yield LeftOut(source.name, 0, 0, "", source.reason, before / total)
+        return
+    share = (before + source.size) / total
+    try:
+        if plan.sheet and plan.choice:
+            yield from _sheet(plan.sheet, plan.choice, before / total, source.size / total)
+        elif plan.choice:
+            yield from _project(source, plan.choice, before / total, source.size / total)
+        else:
+            yield from _document(source, share)
+    except Problem as problem:
+        yield LeftOut(source.name, 0, 0, "", problem, share)
+    except _BROKEN:
+        yield LeftOut(source.name, 0, 0, "", documents.damaged(source.name), share)
 
 
 def _sheet(sheet: sheets.Sheet, choice: _Choice, before: float, weight: float) -> Iterator[Found]:
@@ -165,17 +267,17 @@ def _sheet(sheet: sheets.Sheet, choice: _Choice, before: float, weight: float) -
             continue
         cells = row.cells
         if choice.id:
-            identity, cut = _cleaned(cells.get(choice.id, ""))
+            identity, cut = cleaned(cells.get(choice.id, ""))
             identity = " ".join(identity.split())
         else:
-            identity, cut = f"{source.id}-{row.number - 1}", _Cut()
+            identity, cut = f"{source.id}-{row.number - 1}", Cut()
         record = Record(source.name, row.number, row.line, identity, "", share=share)
         if many:
             cut += _questions(record, choice.texts, cells)
         elif talk := row.talks.get(choice.texts[0]):
             cut += _talk(record, talk)
         else:
-            record.text, lost = _cleaned(cells.get(choice.texts[0], ""))
+            record.text, lost = cleaned(cells.get(choice.texts[0], ""))
             cut += lost
         record.language = cells.get(choice.language, "").strip() if choice.language else ""
         record.attributes, lost = _attributes(cells, choice)
@@ -188,46 +290,73 @@ def _document(source: Source, share: float) -> Iterator[Found]:
         yield note
     record = Record(source.name, 0, 0, " ".join(source.id.split()), "", share=share)
     if document.talk is None:
-        record.text, cut = _cleaned(document.text)
+        record.text, cut = cleaned(document.text)
     elif any(speaker for speaker, _words in document.talk):
         cut = _talk(record, document.talk)
     else:
-        record.text, cut = _cleaned("\n".join(words for _speaker, words in document.talk))
+        record.text, cut = cleaned("\n".join(words for _speaker, words in document.talk))
     yield _checked(record, cut)
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    """What could not be kept of a text: control characters, and halves of characters."""
-
-    controls: int = 0
-    halves: int = 0
-
-    def __add__(self, other: "_Cut") -> "_Cut":
-        return _Cut(self.controls + other.controls, self.halves + other.halves)
-
-
-_UNKEPT = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff]")
-_BREAKS = str.maketrans({"\x0b": "\n", "\x0c": "\n"})
-
-
-def _cleaned(text: str) -> tuple[str, _Cut]:
-    """Return `text` with LF line ends and nothing that can't be stored, and what that cost.
-
-    >>> _cleaned("\ufeffone\\r\\ntwo\\x0bthree\\x00")
-    ('one\\ntwo\\nthree', _Cut(controls=2, halves=0))
-    """
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = text.removeprefix("\ufeff")
-    unkept = _UNKEPT.findall(text)
-    if not unkept:
-        return text, _Cut()
-    halves = sum(character >= "\ud800" for character in unkept)
-    return _UNKEPT.sub("", text.translate(_BREAKS)), _Cut(len(unkept) - halves, halves)
+def _project(source: Source, choice: _Choice, before: float, weight: float) -> Iterator[Found]:
+    with projects.opened(source.name, source.open()) as project:
+        for text in project.texts():
+            share = before + weight * text.number / project.total
+            name = f"{source.name}/{printable(text.id)}"
+            record = Record(name, 0, text.line, text.id, "", share=share)
+            if isinstance(text, projects.Unread):
+                yield LeftOut(name, 0, text.line, text.id[:MOST_ID], text.reason, share)
+                continue
+            try:
+                raw = project.raw(text)
+            except Problem as problem:
+                yield LeftOut(name, 0, text.line, text.id[:MOST_ID], problem, share)
+                continue
+            if note := _encoding_note(name, raw.encoding):
+                yield note
+            record.text, cut = cleaned(raw.text)
+            known = text.values | text.own
+            if choice.id:
+                record.id = " ".join(known.get(choice.id, "").split())
+            record.language = known.get(choice.language, "") if choice.language else ""
+            record.attributes, lost = _attributes(text.values, choice)
+            record.participant = text.case if len(text.case) <= MOST_ID else ""
+            yield _checked(record, cut + lost)
+        for reason in _untaken(project, choice):
+            yield Note(source.name, reason)
 
 
-def _checked(record: Record, cut: _Cut) -> Record | LeftOut:
+def _untaken(project: projects.Project, choice: _Choice) -> Iterator[Problem]:
+    """Yield what of a project is not in the interviews, as its standard asks of who reads it."""
+    if project.coded_by:
+        people = {
+            user.name: project.coded_by[guid]
+            for guid, user in project.users.items()
+            if project.coded_by[guid]
+        }
+        yield Problem(
+            _("Its codings (%(count)s) are taken in with import_codings; they are by: %(people)s."),
+            count=project.coded_by.total(),
+            people=projects.listed(people.items()) or "–",
+        )
+    if cases := project.untied():
+        yield Problem(
+            _("Cases that name none of its texts: %(count)s; what they say was not taken."),
+            count=cases,
+        )
+    if contrary := {name: n for name, n in project.contrary.items() if name != choice.language}:
+        yield Problem(
+            _("Where texts or cases of one person differ, it was not taken: %(variables)s."),
+            variables=projects.listed(contrary.items()),
+        )
+    if project.untaken:
+        yield Problem(
+            _("It also holds what has no place in a study, and was not taken: %(parts)s."),
+            parts=projects.listed(sorted(project.untaken.items())),
+        )
+
+
+def _checked(record: Record, cut: Cut) -> Record | LeftOut:
     """Return `record`, unless its id or text can't be used."""
     reason = None
     if cut.halves:
@@ -259,13 +388,13 @@ def _checked(record: Record, cut: _Cut) -> Record | LeftOut:
     return record
 
 
-def _questions(record: Record, columns: Sequence[str], cells: dict[str, str]) -> _Cut:
+def _questions(record: Record, columns: Sequence[str], cells: dict[str, str]) -> Cut:
     """Write the columns into `record` as a talk: the header asks, the cell answers."""
     parts: list[str] = []
     record.turns, record.answers = [], []
-    length, cut = 0, _Cut()
+    length, cut = 0, Cut()
     for number, column in enumerate(columns, 1):
-        words, lost = _cleaned(cells.get(column, ""))
+        words, lost = cleaned(cells.get(column, ""))
         cut += lost
         words = words.strip()
         if not words:
@@ -283,15 +412,15 @@ def _questions(record: Record, columns: Sequence[str], cells: dict[str, str]) ->
     return cut
 
 
-def _talk(record: Record, talk: Sequence[tuple[str, str]]) -> _Cut:
+def _talk(record: Record, talk: Sequence[tuple[str, str]]) -> Cut:
     """Write a talk with named speakers into `record`, a paragraph a turn."""
     parts: list[str] = []
     said: list[Turn] = []
-    length, cut = 0, _Cut()
+    length, cut = 0, Cut()
     for speaker, spoken in talk:
-        words, lost = _cleaned(spoken)
+        words, lost = cleaned(spoken)
         cut += lost
-        words, speaker = words.strip(), _cleaned(speaker)[0]
+        words, speaker = words.strip(), cleaned(speaker)[0]
         if not words:
             continue
         label = f"{speaker}: " if speaker else ""
@@ -307,9 +436,9 @@ def _talk(record: Record, talk: Sequence[tuple[str, str]]) -> _Cut:
     return cut
 
 
-def _attributes(cells: dict[str, str], choice: _Choice) -> tuple[dict[str, str], _Cut]:
+def _attributes(cells: dict[str, str], choice: _Choice) -> tuple[dict[str, str], Cut]:
     kept: dict[str, str] = {}
-    cut = _Cut()
+    cut = Cut()
     if choice.attributes is not None:
         names = choice.attributes
     else:
@@ -319,7 +448,7 @@ def _attributes(cells: dict[str, str], choice: _Choice) -> tuple[dict[str, str],
                 choice.long.add(name)
         names = [name for name in cells if name not in used and name not in choice.long]
     for name in names:
-        value, lost = _cleaned(cells.get(name, ""))
+        value, lost = cleaned(cells.get(name, ""))
         cut += lost
         if value := value.strip():
             kept[name] = value
@@ -423,48 +552,83 @@ _LANGUAGES = [
 
 def _choose(sheet: sheets.Sheet, columns: Columns) -> _Choice:
     """Return which of the sheet's columns are read; a Problem names those it has."""
-    taken: set[str] = set()
-    texts = _named(sheet, columns.text)
-    identity = _named(sheet, [columns.id] if columns.id else "")
-    language = _named(sheet, [columns.language] if columns.language else "")
-    attributes = None if columns.attributes is None else _named(sheet, columns.attributes)
-    taken.update(texts, identity, language)
-    texts = texts or _by_header(sheet, _TEXTS, taken)
-    if not texts:
+    choice = _choice(sheet, columns)
+    if not choice.texts:
         raise Problem(
             _(
-                "“%(file)s” has no column that looks like the interviews’ text: "
-                "name it with --text-column; the columns are %(columns)s."
+                "“%(file)s” has no column that looks like the interviews’ text: say which it is "
+                "(in a command, --text-column); the columns are %(columns)s."
             ),
             file=sheet.source.name,
-            columns=_listed(sheet),
+            columns=_listed(sheet.columns),
         )
-    taken.update(texts)
-    identity = identity or _by_header(sheet, _IDS, taken)
-    taken.update(identity)
-    language = language or _by_header(sheet, _LANGUAGES, taken)
+    return choice
+
+
+def _choice(sheet: sheets.Sheet, columns: Columns) -> _Choice:
+    """Return which of the sheet's columns would be read, whether or not that is enough."""
+    find = _there if columns.exact else _named
+    name, there = sheet.source.name, sheet.columns
+    taken: set[str] = set()
+    texts = find(name, there, columns.text)
+    identity = find(name, there, [columns.id] if columns.id else "")
+    language = find(name, there, [columns.language] if columns.language else "")
+    attributes = None if columns.attributes is None else find(name, there, columns.attributes)
+    if not columns.exact:
+        taken.update(texts, identity, language)
+        texts = texts or _by_header(there, _TEXTS, taken)
+        taken.update(texts)
+        identity = identity or _by_header(there, _IDS, taken)
+        taken.update(identity)
+        language = language or _by_header(there, _LANGUAGES, taken)
     long = {name for row in sheet.first for name, cell in row.cells.items() if len(cell) > SHORT}
     return _Choice("".join(identity), texts, "".join(language), attributes, long)
 
 
-def _by_header(sheet: sheets.Sheet, headers: Sequence[str], taken: set[str]) -> list[str]:
+def _variables(source: Source, columns: Columns) -> _Choice:
+    """Return which of a project's variables are read; its texts are no variables."""
+    find = _there if columns.exact else _named
+    try:
+        with projects.opened(source.name, source.open()) as project:
+            name, there = project.name, list(project.variables.values())
+            find(name, [], columns.text)
+            identity = find(name, there, [columns.id] if columns.id else "")
+            language = find(name, there, [columns.language] if columns.language else "")
+            attributes = None
+            if columns.attributes is not None:
+                attributes = find(name, there, columns.attributes)
+    except _BROKEN as error:
+        raise documents.damaged(source.name) from error
+    if not columns.exact:
+        taken = {*identity, *(attributes or ())}
+        language = language or _by_header(there, _LANGUAGES, taken)
+    return _Choice("".join(identity), [], "".join(language), attributes, set())
+
+
+def _by_header(columns: Sequence[str], headers: Sequence[str], taken: set[str]) -> list[str]:
     plain = {
         re.sub(r"[\W_]+", "_", column.casefold()).strip("_"): column
-        for column in reversed(sheet.columns)
+        for column in reversed(columns)
         if column not in taken
     }
     return next(([plain[header]] for header in headers if header in plain), [])
 
 
-def _named(sheet: sheets.Sheet, wanted: str | Sequence[str]) -> list[str]:
-    """Return the columns that `wanted` names; in a string they stand between commas.
+def _there(file: str, columns: Sequence[str], wanted: str | Sequence[str]) -> list[str]:
+    """Return those of the columns `wanted` that are there, whatever the file."""
+    named = [wanted] if isinstance(wanted, str) else wanted
+    return [column for column in named if column in columns]
+
+
+def _named(file: str, columns: Sequence[str], wanted: str | Sequence[str]) -> list[str]:
+    """Return those of `columns` that `wanted` names; in a string they stand between commas.
 
     A header may hold commas itself, so that the longest run that is a header counts.
     """
     if not wanted:
         return []
-    exact = {column: column for column in sheet.columns}
-    folded = {column.casefold(): column for column in reversed(sheet.columns)}
+    exact = {column: column for column in columns}
+    folded = {column.casefold(): column for column in reversed(columns)}
 
     def find(name: str) -> str | None:
         name = " ".join(name.split())
@@ -484,13 +648,13 @@ def _named(sheet: sheets.Sheet, wanted: str | Sequence[str]) -> list[str]:
                 continue
             raise Problem(
                 _("“%(file)s” has no column “%(column)s”; its columns are %(columns)s."),
-                file=sheet.source.name,
+                file=file,
                 column=parts[0].strip(),
-                columns=_listed(sheet),
+                columns=_listed(columns) or "–",
             )
     return list(dict.fromkeys(found))
 
 
-def _listed(sheet: sheets.Sheet) -> str:
-    shown = [printable(column[:60]) for column in sheet.columns[:30] if column]
-    return ", ".join(shown) + (" …" if len(sheet.columns) > len(shown) else "")
+def _listed(columns: Sequence[str]) -> str:
+    shown = [printable(column[:60]) for column in columns[:30] if column]
+    return ", ".join(shown) + (" …" if len(columns) > len(shown) else "")

@@ -1,30 +1,36 @@
 """Bring interviews into a study: parse, find the turns, tell the language, store."""
 
 import hashlib
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from django.db import IntegrityError, transaction
 
 from .audit import Action, record
 from .files import Columns, Found, LeftOut, Note, Record, parse
-from .languages import UNDETERMINED, Detected, Detection, normalise
+from .languages import UNDETERMINED, Detected, Detection, detect, normalise
 from .models import LanguageSource, Participant, Segment, Study, Transcript, Unit
-from .problems import Problem, _
+from .people import checked_unit
+from .problems import UNSTORABLE, Problem, _
 from .search import forget
+from .sources import Named, called
 from .turns import Turn, answers, split, with_roles, words_of
 
 BATCH = 200  # interviews stored at once, unless
 BATCH_CHARACTERS = 2_000_000  # they are long
 MOST_ROWS = 1000  # rows that the report names; all are counted
 MOST_WORDS = 1500  # characters of the participant that the language is told by
+FIRST = 5  # interviews that a look shows
 
 CHANGES = ("created", "changed", "updated")  # what an import leaves in the trail
 
 Advance = Callable[[int, int | None], None]  # (interviews done, about how many there are)
+Place = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +43,34 @@ class Row:
     id: str
     reason: Problem
 
+    def as_json(self) -> dict[str, Any]:
+        """Return this as JSON that can be kept, from which `of` makes it again."""
+        source, identity = (UNSTORABLE.sub("\ufffd", text) for text in (self.source, self.id))
+        return {
+            "source": source,
+            "row": self.row,
+            "line": self.line,
+            "id": identity,
+            "reason": self.reason.as_json(),
+        }
+
+    @classmethod
+    def of(cls, kept: dict[str, Any]) -> Self:
+        """Return the line that `as_json` wrote down."""
+        return cls(**{**kept, "reason": Problem.of(kept["reason"])})
+
 
 @dataclass(slots=True)
 class Imported:
     """What an import did: counts of interviews, the rows left out, and remarks.
 
     `changed` have a new text, `updated` only other attributes or another declared language.
-    `rows` and `notes` hold the first 1,000; `left_out` and `noted` count all.
+    `rows` and `notes` hold the first 1,000; `left_out` and `noted` count all. `languages` are those
+    of new interviews and new texts.
+
+    An import that is done in parts goes on from here: `read` is how much of what the files hold
+    was dealt with, `share` the same from 0 to 1, `places` where each id stood first (its number and
+    its name), and `fallback` the language of what nobody can tell the language of.
     """
 
     created: int = 0
@@ -55,6 +82,29 @@ class Imported:
     noted: int = 0
     rows: list[Row] = field(default_factory=list)
     notes: list[Row] = field(default_factory=list)
+    languages: Counter[str] = field(default_factory=Counter)
+    finished: bool = False
+    read: int = 0
+    share: float = 0.0
+    fallback: str = ""
+    places: dict[str, Place] = field(default_factory=dict, repr=False)
+
+    @property
+    def stored(self) -> int:
+        """How many interviews are in the study as the files have them."""
+        return self.created + self.unchanged + self.changed + self.updated
+
+    def as_json(self) -> dict[str, Any]:
+        """Return this, all but `places`, as JSON from which `of` makes it again."""
+        lists = {name: [row.as_json() for row in getattr(self, name)] for name in ("rows", "notes")}
+        return {name: getattr(self, name) for name in KEPT} | lists
+
+    @classmethod
+    def of(cls, kept: dict[str, Any], places: dict[str, Place]) -> Self:
+        """Return what `as_json` wrote down."""
+        lists = {name: [Row.of(row) for row in kept[name]] for name in ("rows", "notes")}
+        languages = Counter(kept["languages"])
+        return cls(**{**kept, **lists, "languages": languages, "places": places})
 
     def leave_out(self, row: Row) -> None:
         """Count `row` as left out and name it if there is room."""
@@ -67,6 +117,21 @@ class Imported:
         self.noted += 1
         if len(self.notes) < MOST_ROWS:
             self.notes.append(row)
+
+
+KEPT = (
+    *("created", "unchanged", "changed", "updated", "left_out", "unsure_language", "noted"),
+    *("languages", "finished", "read", "share", "fallback"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """One of the first interviews of a look, with the language that it would be given."""
+
+    record: Record
+    language: str
+    source: LanguageSource
 
 
 @dataclass(slots=True)
@@ -99,54 +164,120 @@ class _Prepared:
 
 def import_transcripts(
     study: Study,
-    paths: Sequence[str | Path],
+    paths: Sequence[Named],
     *,
     id_column: str = "",
     text_column: str | Sequence[str] = "",
     language_column: str = "",
     attributes: str | Sequence[str] | None = None,
+    exact: bool = False,
     unit: str | None = None,
     advance: Advance | None = None,
+    seconds: float | None = None,
+    so_far: Imported | None = None,
 ) -> Imported:
     """Bring the interviews in `paths` into `study` and say what became of each.
 
     The same file again changes nothing; a text that changed is taken unless something hangs on the
     old one. Interviews are stored a batch at a time: interrupted, the same call goes on.
+
+    With `seconds` it stops after about as long, in this process alone; what it returned, given as
+    `so_far`, lets the same call go on from there. `exact` is as in `files.Columns`.
     """
-    found = parse(paths, Columns(id_column, text_column, language_column, attributes))
+    imported = so_far or Imported()
+    columns = Columns(id_column, text_column, language_column, attributes, exact)
+    found = parse(paths, columns, imported.read)
     _settle_unit(study, unit)
-    imported = Imported()
-    done = 0
-    with Detection(fallback=_only_language(study)) as detection:
-        prepared = _prepared(found, study, imported)
+    imported.fallback = imported.fallback or _only_language(study)
+    done = imported.stored
+    processes = 0 if seconds is None else 1
+    with Detection(fallback=imported.fallback, processes=processes) as detection:
+        prepared = _prepared(_for_a_while(found, imported, seconds), study, imported)
         looked_up = chain.from_iterable(_looked_up(study, batch) for batch in _batches(prepared))
         told = detection.over(looked_up, _words_to_tell)
         for batch in _batches(told, of=lambda pair: len(pair[0].record.text)):
             _store(study, batch, imported)
             done += len(batch)
+            imported.share = batch[-1][0].record.share
             if advance:
-                share = batch[-1][0].record.share
+                share = imported.share
                 advance(done, max(done, round(done / share)) if share else None)
-    if advance:
-        advance(done, done)
-    if changed := {name: getattr(imported, name) for name in CHANGES if getattr(imported, name)}:
-        names = ", ".join(Path(path).name for path in paths)
-        record(
-            study, None, Action.IMPORTED, names, after={**changed, "left_out": imported.left_out}
-        )
+    if imported.finished:
+        imported.share = 1.0
+        if advance:
+            advance(done, done)
+        record_import(study, paths, imported)
     return imported
+
+
+def record_import(
+    study: Study, paths: Sequence[Named], imported: Imported, person: Any = None
+) -> None:
+    """Write into the trail what an import did, if it did anything."""
+    if changed := {name: getattr(imported, name) for name in CHANGES if getattr(imported, name)}:
+        names = ", ".join(Path(called(path)).name for path in paths)
+        record(
+            study, person, Action.IMPORTED, names, after={**changed, "left_out": imported.left_out}
+        )
+
+
+def look(
+    study: Study, paths: Sequence[Named], columns: Columns | None = None, *, seconds: float
+) -> tuple[Imported, list[First]]:
+    """Return what importing `paths` would do, as far as `seconds` go, and the first interviews.
+
+    Nothing is stored. `changed` counts other texts under known ids, be they in use or not, and
+    `unchanged` known texts, whatever their attributes.
+    """
+    imported = Imported(fallback=_only_language(study))
+    first: list[_Prepared] = []
+    found = _for_a_while(parse(paths, columns), imported, seconds)
+    for batch in _batches(_prepared(found, study, imported)):
+        for prepared in _looked_up(study, batch):
+            imported.created += prepared.known is None
+            imported.unchanged += prepared.same
+            imported.changed += prepared.known is not None and not prepared.same
+        first += batch[: FIRST - len(first)]
+    return imported, [First(one.record, *_would_be(one, imported.fallback)) for one in first]
+
+
+def _would_be(prepared: _Prepared, fallback: str) -> tuple[str, LanguageSource]:
+    """Return the language that an interview would have, and how it would be known."""
+    words = _words_to_tell(prepared)
+    if words is not None:
+        told = detect(words, fallback=fallback)
+        return told.language, LanguageSource(told.source)
+    known = prepared.known
+    if known and (known.source == LanguageSource.CORRECTED or not prepared.declared):
+        return known.language, LanguageSource(known.source)
+    return prepared.declared, LanguageSource.DECLARED
+
+
+def _for_a_while(
+    found: Iterable[Found], imported: Imported, seconds: float | None
+) -> Iterator[Found]:
+    """Yield what is `found` until `seconds` are over, and count in `imported` what was taken.
+
+    What was passed over before the first costs none of them, so that every call gets on.
+    """
+    until = None
+    for one in found:
+        if until is None and seconds is not None:
+            until = time.monotonic() + seconds
+        yield one
+        if isinstance(one, Note):
+            continue  # it is one with the first interview of its file
+        imported.read += 1
+        if until is not None and time.monotonic() >= until:
+            return
+    imported.finished = True
 
 
 def _settle_unit(study: Study, unit: str | None) -> None:
     """Keep `unit` as what the study codes, unless interviews were imported for another."""
     if unit is None or unit == study.unit:
         return
-    if unit not in Unit.values:
-        raise Problem(
-            _("“%(unit)s” is no unit of coding: choose one of %(units)s."),
-            unit=unit,
-            units=", ".join(Unit.values),
-        )
+    checked_unit(unit)
     if study.transcripts.exists():
         raise Problem(
             _(
@@ -170,7 +301,6 @@ def _only_language(study: Study) -> str:
 
 def _prepared(found: Iterable[Found], study: Study, imported: Imported) -> Iterator[_Prepared]:
     """Yield what can be stored; what can't, or is worth a remark, goes into the report."""
-    seen: dict[str, str] = {}
     for one in found:
         if isinstance(one, Note):
             imported.note(Row(one.source, 0, 0, "", one.reason))
@@ -178,9 +308,11 @@ def _prepared(found: Iterable[Found], study: Study, imported: Imported) -> Itera
         if isinstance(one, LeftOut):
             imported.leave_out(Row(one.source, one.row, one.line, one.id, one.reason))
             continue
-        place = f"{one.source}:{one.row}" if one.row else one.source
-        if (first := seen.setdefault(one.id, place)) != place:
-            reason = Problem(_("The same id stands in %(place)s already."), place=first)
+        # By their numbers, for two files may have one name; what is read again has the same number.
+        place = imported.read, f"{one.source}:{one.row}" if one.row else one.source
+        first = imported.places.setdefault(one.id, place)
+        if first[0] != place[0]:
+            reason = Problem(_("The same id stands in %(place)s already."), place=first[1])
             imported.leave_out(_row(one, reason))
             continue
         turns = one.turns if one.turns is not None else split(one.text)
@@ -274,6 +406,7 @@ def _store(study: Study, batch: list[Told], imported: Imported) -> None:
             outcome = _stored(study, batch)
     for name in ("created", "unchanged", "changed", "updated", "unsure_language"):
         setattr(imported, name, getattr(imported, name) + getattr(outcome, name))
+    imported.languages.update(outcome.languages)
     for row in outcome.rows:
         imported.leave_out(row)
 
@@ -291,29 +424,32 @@ def _stored(study: Study, batch: list[Told]) -> Imported:
 def _create(study: Study, new: list[Told], outcome: Imported) -> None:
     if not new:
         return
-    ids = [prepared.record.id for prepared, _detected in new]
+    # One person may have given several interviews.
+    about = {
+        _who(prepared.record): prepared.record.attributes for prepared, _detected in reversed(new)
+    }
     there = {
-        person.external_id: person for person in study.participants.filter(external_id__in=ids)
+        person.external_id: person
+        for person in study.participants.filter(external_id__in=about.keys())
     }
     people = [
-        Participant(
-            study=study, external_id=prepared.record.id, attributes=prepared.record.attributes
-        )
-        for prepared, _detected in new
-        if prepared.record.id not in there
+        Participant(study=study, external_id=name, attributes=attributes)
+        for name, attributes in reversed(about.items())
+        if name not in there
     ]
     there |= {person.external_id: person for person in Participant.objects.bulk_create(people)}
     transcripts = []
     for prepared, detected in new:
         row = Transcript(
             study=study,
-            participant=there[prepared.record.id],
+            participant=there[_who(prepared.record)],
             external_id=prepared.record.id,
             source_name=prepared.record.source[-300:],
         )
         _write_text(row, prepared)
         _write_language(row, prepared, detected)
         outcome.unsure_language += row.language_source == LanguageSource.UNSURE
+        outcome.languages[row.language] += 1
         transcripts.append(row)
     Transcript.objects.bulk_create(transcripts)
     Segment.objects.bulk_create(
@@ -322,6 +458,11 @@ def _create(study: Study, new: list[Told], outcome: Imported) -> None:
         for index, start, end in prepared.segments
     )
     outcome.created += len(new)
+
+
+def _who(record: Record) -> str:
+    """Return the id of the participant: the interview's own, where nothing else is said."""
+    return record.participant or record.id
 
 
 def _change(study: Study, changed: list[Told], outcome: Imported) -> list[_Prepared]:
@@ -348,6 +489,7 @@ def _change(study: Study, changed: list[Told], outcome: Imported) -> list[_Prepa
         if row.language_source != LanguageSource.CORRECTED:
             _write_language(row, prepared, detected)
             outcome.unsure_language += row.language_source == LanguageSource.UNSURE
+        outcome.languages[row.language] += 1
         row.source_name = prepared.record.source[-300:]
         segments += [
             Segment(transcript=row, index=index, start=start, end=end)

@@ -4,11 +4,12 @@ Pages are found by the row they begin or end with, not by counting rows, so the 
 quick as the first. Everything here is read from indexes.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
-from django.db.models import CharField, Count, F, Q, QuerySet, TextChoices
+from django.db.models import CharField, Count, Exists, F, OuterRef, Q, QuerySet, TextChoices
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +20,7 @@ from .search import Snippet, matching, snippets
 ROWS = 50
 ROWS_WITH_WORDS = 30  # each shows the words around what was looked for
 MOST_COUNTED = 200  # rows of a list that is hard to count; beyond, it says "more than"
+MOST_FOUND = 60  # the same of words, for which PostgreSQL reads texts where they stand in a row
 LOOKED_AT = 200  # participants whose attributes are offered to cut the list down by
 
 
@@ -123,13 +125,50 @@ class Page:
     snippets: dict[int, Snippet] = field(default_factory=dict)
 
 
-def page(study: Study, asked: Asked) -> Page:
-    """Return the page of interviews that `asked` asks for."""
+@dataclass(frozen=True)
+class Counts:
+    """How many interviews a study has, by language and by how that is known."""
+
+    of: Mapping[tuple[str, str], int]
+
+    @property
+    def languages(self) -> list[tuple[str, int]]:
+        """Each language with how many there are, by code."""
+        found = Counter[str]()
+        for (language, _source), number in self.of.items():
+            found[language] += number
+        return sorted(found.items())
+
+    @property
+    def unsure(self) -> int:
+        """Of how many a person must look at the language."""
+        return self.where("", LanguageSource.UNSURE)
+
+    def where(self, language: str, source: str) -> int:
+        """Return how many are in that language, known in that way; "" is every."""
+        return sum(
+            number
+            for (said, known), number in self.of.items()
+            if language in ("", said) and source in ("", known)
+        )
+
+
+def counts(study: Study) -> Counts:
+    """Count the interviews of `study`, by one look at an index."""
+    rows = study.transcripts.order_by().values_list("language", "language_source")
+    return Counts(
+        {(language, source): n for language, source, n in rows.annotate(number=Count("*"))}
+    )
+
+
+def page(study: Study, asked: Asked, counted: Counts | None = None) -> Page:
+    """Return the page that `asked` asks for; `counted` where its interviews are counted already."""
     rows = ROWS_WITH_WORDS if asked.text else ROWS
     chosen = cut_down(study, asked)
     first = not (asked.after or asked.before)
     # One look finds the first page and, up to a bound, how many there are.
-    most = max(MOST_COUNTED if first and asked.hard else 0, rows) + 1
+    bound = MOST_FOUND if asked.text else MOST_COUNTED
+    most = max(bound if first and asked.hard else 0, rows) + 1
     if asked.text:
         found = matching(
             chosen, asked.text, most, asked.after, asked.before, narrow=asked.narrow_beside_text
@@ -150,13 +189,13 @@ def page(study: Study, asked: Asked) -> Page:
     shown = [there[key] for key in keys if key in there]
     total: int | None = None
     if not asked.hard:
-        total = chosen.count()
+        total = (counted or counts(study)).where(asked.language, asked.source)
     elif first:
-        total = min(len(found), MOST_COUNTED)
+        total = min(len(found), bound)
     return Page(
         rows=shown,
         total=total,
-        more_than_total=asked.hard and first and len(found) > MOST_COUNTED,
+        more_than_total=asked.hard and first and len(found) > bound,
         before=shown[0].pk if shown and earlier else None,
         after=shown[-1].pk if shown and later else None,
         snippets=snippets(keys, asked.text) if asked.text else {},
@@ -185,21 +224,12 @@ def cut_down(study: Study, asked: Asked) -> "QuerySet[Transcript]":
             if by_people
             else Q(codings__run__isnull=False)
         )
-        done = Q(pk__in=Segment.objects.filter(who).values("transcript"))
-        chosen = chosen.filter(done if asked.state in (State.CODED, State.REVIEWED) else ~done)
+        there = Segment.objects.filter(who)
+        if asked.state in (State.CODED, State.REVIEWED):
+            chosen = chosen.filter(pk__in=there.values("transcript"))
+        else:  # NOT IN would have PostgreSQL ask of each one by one
+            chosen = chosen.filter(~Exists(there.filter(transcript=OuterRef("pk"))))
     return chosen
-
-
-def languages(study: Study) -> list[tuple[str, int]]:
-    """Return each language of the interviews with how many there are, by code."""
-    rows = study.transcripts.order_by("language").values_list("language")
-    return list(rows.annotate(number=Count("pk")))
-
-
-def unsure(study: Study) -> int:
-    """Return of how many interviews a person must look at the language."""
-    count: int = study.transcripts.filter(language_source=LanguageSource.UNSURE).count()
-    return count
 
 
 def attributes(study: Study) -> list[str]:

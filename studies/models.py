@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
@@ -148,6 +149,36 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.subject}"
+
+
+class Upload(models.Model):
+    """Files with interviews that a lead sent at the site: looked at, imported in parts, forgotten.
+
+    The files lie in a folder named `key`, as 1, 2, …; `names` is what they were called. Files and
+    row go a day after the last use (`studies/uploads.py`).
+    """
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="uploads")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="uploads")
+    key = models.CharField(_("key"), max_length=43, unique=True)
+    names = models.JSONField(_("names of the files"), default=list)
+    # What the columns are taken for: {"id": "", "text": [], "language": "", "attributes": []};
+    # None is what their headers say.
+    columns = models.JSONField(_("columns"), null=True)
+    # What was imported so far: `imports.Imported`; None before the start.
+    outcome = models.JSONField(_("outcome"), null=True)
+    # Until when whoever imports a part of it just now has it for themselves.
+    held_until = models.DateTimeField(_("held until"), null=True)
+    used_at = models.DateTimeField(_("used"), default=timezone.now)
+    finished_at = models.DateTimeField(_("finished"), null=True)
+
+    class Meta:
+        verbose_name = _("upload")
+        verbose_name_plural = _("uploads")
+        ordering = ["study", "pk"]
+
+    def __str__(self) -> str:
+        return ", ".join(self.names)
 
 
 class Participant(models.Model):

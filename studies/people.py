@@ -1,7 +1,11 @@
 """A study and the people who work on it: steps that make them and find them by name."""
 
+import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import count
 
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
@@ -11,12 +15,17 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.text import slugify
 
+from .access import leads
 from .audit import Action, record
 from .languages import normalise
-from .models import Membership, Role, Study
+from .models import Membership, Role, Study, Unit
 from .problems import Problem, _
 
 NAME_LENGTH = 150
+SLUG_LENGTH = 50
+ALIKE = 0.75
+"""How much of two names is the same, from 0 to 1, where one may be a slip of the other."""
+UNNAMED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # what nobody can read
 
 
 def study_named(slug: str) -> Study:
@@ -39,32 +48,81 @@ def study_named(slug: str) -> Study:
     )
 
 
-def create_study(slug: str, name: str, *, fictional: bool = False) -> tuple[Study, bool]:
-    """Return the study and whether it is new; asking again with the same name gives it back."""
-    name = " ".join(name.split())
-    if slugify(slug) != slug or not slug or len(slug) > 50:
+def create_study(
+    slug: str,
+    name: str,
+    *,
+    fictional: bool = False,
+    unit: str | None = None,
+    evidence_required: bool | None = None,
+    lead: User | None = None,
+) -> tuple[Study, bool]:
+    """Return the study and whether it is new; asking again with the same words gives it back.
+
+    `lead` leads it from then on, under the name they sign in with, and is never given, nor told
+    the name of, a study that was there and that they don't lead.
+    """
+    name = _plain(name)
+    if slugify(slug) != slug or not slug or len(slug) > SLUG_LENGTH:
         raise Problem(
             _(
                 "“%(study)s” can’t be a study’s short name: it takes up to 50 small letters "
                 "of English, digits and hyphens, such as “%(example)s”."
             ),
             study=slug,
-            example=slugify(slug)[:50] or "my-study",
+            example=slugify(slug)[:SLUG_LENGTH].strip("-_") or "my-study",
         )
     if not name or len(name) > 200:
         raise Problem(_("The study “%(study)s” needs a name of 1 to 200 characters."), study=slug)
-    study, created = Study.objects.get_or_create(
-        slug=slug, defaults={"name": name, "fictional": fictional}
-    )
-    if created:
-        record(study, None, Action.STUDY_MADE, study.slug, after={"name": name})
-    elif (study.name, study.fictional) != (name, fictional):
+    asked: dict[str, object] = {"name": name, "fictional": fictional}
+    if unit is not None:
+        asked["unit"] = checked_unit(unit)
+    if evidence_required is not None:
+        asked["evidence_required"] = evidence_required
+    with transaction.atomic():
+        study, created = Study.objects.get_or_create(slug=slug, defaults=asked)
+        if created:
+            said = {name: value for name, value in asked.items() if name != "fictional" or value}
+            record(study, None, Action.STUDY_MADE, study.slug, after=said)
+            if lead:
+                _made_lead(study, lead)
+            return study, True
+    if lead and not leads(lead, study):
+        raise Problem(_("The short name “%(study)s” is taken already: choose another."), study=slug)
+    if any(getattr(study, field) != value for field, value in asked.items()):
         raise Problem(
             _("There is already a study “%(study)s”, named “%(name)s”: take another short name."),
             study=slug,
             name=study.name,
         )
-    return study, created
+    return study, False
+
+
+def free_slug(name: str, lead: User) -> str:
+    """Return a short name for a new study of `lead`, made from its name.
+
+    A study of the same name that they lead already keeps its own: a form that was sent twice makes
+    one study.
+    """
+    name = _plain(name)
+    base = slugify(name)[: SLUG_LENGTH - 6].strip("-_") or "study"
+    for number in count(1):
+        slug = base if number == 1 else f"{base}-{number}"
+        there = Study.objects.filter(slug=slug).first()
+        if there is None or (there.name == name and leads(lead, there)):
+            break
+    return slug
+
+
+def _plain(name: str) -> str:
+    """Return the name of a study as it is kept."""
+    return " ".join(UNNAMED.sub("", name).split())
+
+
+def _made_lead(study: Study, person: User) -> None:
+    name = person.get_username()
+    Membership.objects.create(study=study, person=person, name=name, role=Role.LEAD)
+    record(study, None, Action.ADDED, name, after={"role": Role.LEAD.value})
 
 
 def coder_named(study: Study, name: str) -> User:
@@ -85,6 +143,39 @@ def coder_named(study: Study, name: str) -> User:
             return member
         raise
     return person
+
+
+@dataclass(frozen=True)
+class Newcomer:
+    """A coder who was made since nobody in the study had the name; `close` are names it may be a
+    slip of."""
+
+    name: str
+    close: tuple[str, ...]
+
+
+def names_in(study: Study) -> frozenset[str]:
+    """Return what the people of `study` are called."""
+    return frozenset(study.memberships.values_list("name", flat=True))
+
+
+def newcomers(known: Collection[str], names: Iterable[str]) -> list[Newcomer]:
+    """Return those of `names` that are none of `known`, in their order.
+
+    >>> newcomers({"mara", "tomas", "coder 1"}, ["mara", "Tomsa", "eva", "coder 2"])
+    ... # doctest: +NORMALIZE_WHITESPACE
+    [Newcomer(name='Tomsa', close=('tomas',)), Newcomer(name='eva', close=()),
+     Newcomer(name='coder 2', close=())]
+    """
+    given = dict.fromkeys(" ".join(name.split()) for name in names)
+    return [Newcomer(name, close_to(name, known)) for name in given if name not in known]
+
+
+def close_to(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that `name` may be a slip of; whose numbers differ are two people."""
+    numbers = re.findall(r"\d", name)
+    folded = {one.casefold(): one for one in sorted(known) if re.findall(r"\d", one) == numbers}
+    return tuple(folded[one] for one in get_close_matches(name.casefold(), folded, cutoff=ALIKE))
 
 
 def add_person(study: Study, name: str, role: Role | str) -> tuple[User, str | None]:
@@ -182,6 +273,17 @@ def reset_path(person: User) -> str:
     """Return the path of a page where `person` chooses a new password, once and for three days."""
     uid = urlsafe_base64_encode(force_bytes(person.pk))
     return reverse("password_reset_confirm", args=[uid, default_token_generator.make_token(person)])
+
+
+def checked_unit(unit: str) -> str:
+    """Return `unit` if one coding can be about it."""
+    if unit not in Unit.values:
+        raise Problem(
+            _("“%(unit)s” is no unit of coding: choose one of %(units)s."),
+            unit=unit,
+            units=", ".join(Unit.values),
+        )
+    return unit
 
 
 def checked_role(role: Role | str) -> str:

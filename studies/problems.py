@@ -3,7 +3,11 @@
 Plain Python raises it without knowing the reader's language; the door that shows it translates.
 """
 
+import re
 from collections.abc import Callable
+from typing import Any, Self
+
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # what no database and no page can hold
 
 
 def _(text: str) -> str:
@@ -30,6 +34,31 @@ class Problem(Exception):
             for name, value in self.values.items()
         }
         return gettext(self.text) % values if values else gettext(self.text)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return this as JSON that can be kept, from which `of` makes it again."""
+        values = {
+            name: value.as_json()
+            if isinstance(value, Problem)
+            else value
+            if isinstance(value, int)
+            else UNSTORABLE.sub("\ufffd", str(value))
+            for name, value in self.values.items()
+        }
+        return {"text": self.text, "values": values}
+
+    @classmethod
+    def of(cls, kept: dict[str, Any]) -> Self:
+        """Return the problem that `as_json` wrote down.
+
+        >>> str(Problem.of(Problem(_("There is no “%(id)s”."), id="a\\ud800").as_json()))
+        'There is no “a\ufffd”.'
+        """
+        values = {
+            name: cls.of(value) if isinstance(value, dict) else value
+            for name, value in kept["values"].items()
+        }
+        return cls(kept["text"], **values)
 
     def __str__(self) -> str:
         return self.sentence()

@@ -6,8 +6,10 @@ database's locale or on an extension. An import does not wait for it: `index` br
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.cache import cache
 from django.core.exceptions import EmptyResultSet
@@ -20,6 +22,11 @@ from .words import asked, hit, pieces
 BATCH = 100  # interviews indexed in one transaction
 AROUND = 90  # characters shown before and after a hit
 CHECKED = 600  # seconds for which interviews before the last one indexed are taken to be, too
+# OFFSET 0: put in order as a whole, and not looked for while the table is gone through in order.
+_ALL = (
+    "SELECT id, transcript_id, words FROM studies_searchable "
+    "WHERE words @@ %s::tsquery ORDER BY id {direction} OFFSET 0"
+)
 OF_THE_HIT = "studies_transcript.id = s.transcript_id"
 
 
@@ -58,6 +65,8 @@ def index(
         found = [(pk, list(pieces(texts[pk]))) for pk in batch if pk in texts]
         try:
             with transaction.atomic():
+                if seconds is None and done + BATCH < len(todo):
+                    _in_bulk()
                 _store(found)
         except IntegrityError:
             pass  # somebody else indexed some of them, or removed them; the next call looks again
@@ -112,36 +121,61 @@ def matching(
     except EmptyResultSet:
         return []
     where = [f"s.transcript_id IN ({inside})" if narrow else f"EXISTS ({inside} AND {OF_THE_HIT})"]
-    values = list(parameters)
+    values: list[Any] = [*parameters]
     backwards = before and not after
-    if connection.vendor == "sqlite":
-        number = "studies_words.rowid"
-        table = "studies_words JOIN studies_searchable s ON s.id = studies_words.rowid"
-        where.append("studies_words MATCH %s")
-        values.append(f'"{" ".join(words)}"' + (" *" if open_end else ""))
-    else:
-        number, table = "s.id", "studies_searchable s"
-        where.append("s.words @@ %s::tsquery")
-        values.append(" <-> ".join(f"'{word}'" for word in words) + (":*" if open_end else ""))
+    number = "studies_words.rowid" if connection.vendor == "sqlite" else "s.id"
     for key, sign, newest in ((after, ">", "-pk"), (before, "<", "pk")):
         if key:
             edge = Searchable.objects.filter(transcript=key).order_by(newest)
             where.append(f"{number} {sign} %s")
             values.append(edge.values_list("pk", flat=True).first() or 0)
     direction = "DESC" if backwards else "ASC"
-    sql = (
-        f"SELECT s.transcript_id FROM {table} WHERE {' AND '.join(where)} "  # noqa: S608  no input
-        f"ORDER BY {number} {direction} LIMIT %s"
-    )
-    taken = limit
-    with connection.cursor() as cursor:
+    with _hits(words, open_end, direction) as (cursor, table, condition, hit_values):
+        where.insert(0, condition)
+        sql = (
+            f"SELECT s.transcript_id FROM {table} WHERE {' AND '.join(where)} "  # noqa: S608  no input
+            f"ORDER BY {number} {direction} LIMIT %s"
+        )
+        taken = 2 * limit
         while True:
-            cursor.execute(sql, [*values, taken])
+            cursor.execute(sql, [*hit_values, *values, taken])
             rows_found = [key for (key,) in cursor.fetchall()]
             keys = list(dict.fromkeys(rows_found))[:limit]
             if len(keys) == limit or len(rows_found) < taken:
                 return keys[::-1] if backwards else keys
             taken *= 4  # long transcripts have several pieces
+
+
+@contextmanager
+def _hits(
+    words: list[str], open_end: bool, direction: str
+) -> Iterator[tuple[Any, str, str, list[str]]]:
+    """Yield a cursor, and where it finds `words` in a row: a table `s`, a condition, their values.
+
+    PostgreSQL's index knows which pieces hold all the words, but not where. Those are put in order
+    first, without reading them; whether the words stand in a row is then read off one after the
+    other, until there are enough.
+    """
+    if connection.vendor == "sqlite":
+        table = "studies_words JOIN studies_searchable s ON s.id = studies_words.rowid"
+        phrase = f'"{" ".join(words)}"' + (" *" if open_end else "")
+        with connection.cursor() as cursor:
+            yield cursor, table, "studies_words MATCH %s", [phrase]
+        return
+    said = [f"'{word}'" for word in words]
+    said[-1] += ":*" if open_end else ""
+    with transaction.atomic(), connection.cursor() as cursor:
+        # The index, whatever it expects: what it knows of words are the most frequent.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL work_mem = '32MB'")  # to put a hundred thousand pieces in order
+        table = f"({_ALL.format(direction=direction)}) s"
+        if len(said) == 1:
+            yield cursor, table, "TRUE", said
+        else:
+            phrase = " <-> ".join(said)
+            yield cursor, table, "s.words @@ %s::tsquery", [" & ".join(said), phrase]
+        cursor.execute("SET LOCAL enable_seqscan TO DEFAULT")
+        cursor.execute("SET LOCAL work_mem TO DEFAULT")
 
 
 def snippets(keys: list[int], query: str) -> dict[int, Snippet]:
@@ -188,9 +222,18 @@ def _store(found: list[tuple[int, list[str]]]) -> None:
         )
 
 
+def _in_bulk() -> None:
+    """Let this transaction leave it to a later one to sort what it adds into the index.
+
+    Sorted in 64 MB at once, a GIN index of a million places takes it three times as fast as in the
+    usual 4 MB; the last batch of `index` does it. Whoever searches meanwhile reads it through.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL gin_pending_list_limit = '64MB'")
+            cursor.execute("SET LOCAL work_mem = '256MB'")
+
+
 def _vector(words: str) -> str:
-    """Return `words` with their places, as PostgreSQL reads a tsvector."""
-    places: dict[str, list[str]] = {}
-    for place, word in enumerate(words.split(), 1):
-        places.setdefault(word, []).append(str(place))
-    return " ".join(f"'{word}':{','.join(at)}" for word, at in places.items())
+    """Return `words` with their places, as PostgreSQL reads a tsvector: each where it stands."""
+    return " ".join(f"'{word}':{place}" for place, word in enumerate(words.split(), 1))

@@ -17,7 +17,10 @@ from .problems import Problem, _
 
 SHEETS = frozenset({"csv", "tsv", "xlsx", "jsonl", "ndjson"})  # a row an interview
 DOCUMENTS = frozenset({"txt", "md", "docx", "vtt", "srt"})  # a file an interview
-READABLE = ", ".join(sorted((SHEETS | DOCUMENTS | {"zip"}) - {"ndjson"}))
+PROJECTS = frozenset({"qdpx"})  # many interviews, with what is known of people
+READ = SHEETS | DOCUMENTS | PROJECTS
+KINDS = tuple(sorted((READ | {"zip"}) - {"ndjson"}))
+READABLE = ", ".join(KINDS)
 
 MOST_UNPACKED = 8 << 30  # bytes that one zip may hold
 MOST_FILES = 500_000
@@ -37,6 +40,16 @@ class Source:
     open: Callable[[], IO[bytes]] = field(repr=False, compare=False)
 
 
+class Given(NamedTuple):
+    """A file that a person knows by another name than the one under which it lies."""
+
+    path: Path
+    name: str
+
+
+Named = str | Path | Given
+
+
 class Refused(NamedTuple):
     """A file that was found, but is not read, and why."""
 
@@ -44,7 +57,12 @@ class Refused(NamedTuple):
     reason: Problem
 
 
-def sources(paths: Sequence[str | Path]) -> list[Source | Refused]:
+def called(given: Named) -> str:
+    """Return what the person who named `given` calls it."""
+    return given.name if isinstance(given, Given) else str(given)
+
+
+def sources(paths: Sequence[Named]) -> list[Source | Refused]:
     """Return the files behind `paths`, those of folders and zips in the order of their names.
 
     A path that a person named and that can't be read is a Problem; what a folder holds beside
@@ -55,22 +73,23 @@ def sources(paths: Sequence[str | Path]) -> list[Source | Refused]:
     found: list[Source | Refused] = []
     seen: set[Path] = set()
     for given in paths:
-        path = Path(given)
+        path = given.path if isinstance(given, Given) else Path(given)
+        name = given.name if isinstance(given, Given) else path.name
         try:
             place = path.resolve(strict=True)
             place.stat()
         except (OSError, RuntimeError, ValueError) as error:
             raise Problem(
-                _("There is no file or folder “%(path)s”."), path=printable(str(given))
+                _("There is no file or folder “%(path)s”."), path=printable(called(given))
             ) from error
-        if _damaged(path.name):
-            raise _misnamed(path.name)
+        if _damaged(name):
+            raise _misnamed(name)
         if place in seen:
             continue
         seen.add(place)
-        found.extend(_behind(path, place))
+        found.extend(_behind(place, name, called(given)))
     if not any(isinstance(one, Source) for one in found):
-        raise nothing_in(str(paths[0]), [one for one in found if isinstance(one, Refused)])
+        raise nothing_in(called(paths[0]), [one for one in found if isinstance(one, Refused)])
     return found
 
 
@@ -89,7 +108,7 @@ def nothing_in(name: str, refused: Sequence[Refused]) -> Problem:
     )
 
 
-def _behind(path: Path, place: Path) -> Iterator[Source | Refused]:
+def _behind(place: Path, name: str, path: str) -> Iterator[Source | Refused]:
     if place.is_dir():
         yield from _in_folder(place)
         return
@@ -97,13 +116,13 @@ def _behind(path: Path, place: Path) -> Iterator[Source | Refused]:
         raise Problem(_("“%(path)s” is neither a file nor a folder."), path=path)
     if not os.access(place, os.R_OK):
         raise Problem(_("“%(path)s” may not be read: ask for permission to it."), path=path)
-    kind = _kind(path.name)
+    kind = _kind(name)
     if kind == "zip":
-        yield from _in_zip(place, path.name, "")
-    elif kind in SHEETS | DOCUMENTS:
-        yield _file(place, path.name, path.stem, kind, named=True)
+        yield from _in_zip(place, name, "")
+    elif kind in READ:
+        yield _file(place, name, PurePosixPath(name).stem, kind, named=True)
     else:
-        raise _unreadable(path.name)
+        raise _unreadable(name)
 
 
 def _in_folder(folder: Path) -> Iterator[Source | Refused]:
@@ -129,7 +148,7 @@ def _in_folder(folder: Path) -> Iterator[Source | Refused]:
                     yield from _in_zip(path, below, str(PurePosixPath(below).with_suffix("")) + "/")
                 except Problem as problem:
                     yield Refused(below, problem)
-            elif kind in SHEETS | DOCUMENTS:
+            elif kind in READ:
                 identity = str(PurePosixPath(below).with_suffix(""))
                 yield _file(path, below, identity, kind, named=False)
             else:
@@ -165,7 +184,7 @@ def _in_zip(path: Path, name: str, before: str) -> Iterator[Source | Refused]:
         if kind in SHEETS | DOCUMENTS:
             identity = before + str(PurePosixPath(member.filename[len(top) :]).with_suffix(""))
             yield Source(inside, identity, kind, member.file_size, False, _opener(archive, member))
-        elif kind == "zip":
+        elif kind in {"zip", *PROJECTS}:
             yield Refused(
                 inside,
                 Problem(

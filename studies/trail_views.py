@@ -12,7 +12,7 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
 from studies.access import study_or_404
-from studies.audit import Action
+from studies.audit import Action, named
 from studies.models import Event, Role, Study
 
 ROWS = 50
@@ -41,7 +41,12 @@ def trail(request: HttpRequest, slug: str) -> HttpResponse:
             "role": Role.LEAD,
             "asked": asked,
             "rows": [
-                (row, labels.get(row.action, row.action), facts(row.before), facts(row.after))
+                (
+                    row,
+                    labels.get(row.action, row.action),
+                    facts(row.action, row.before),
+                    facts(row.action, row.after),
+                )
                 for row in found[:ROWS]
             ],
             "next": found[ROWS - 1].pk if len(found) > ROWS else None,
@@ -78,14 +83,14 @@ def chosen(study: Study, asked: dict[str, str]) -> "QuerySet[Event]":
     return rows.filter(action=asked["action"]) if asked["action"] else rows
 
 
-def facts(value: Any) -> list[tuple[str, Any]]:
+def facts(action: str, value: Any) -> list[tuple[str, Any]]:
     """Return what an event says of before or after as names with their values; a bare value has no
     name. A template asked for `value.items` would find what was kept under the name “items”.
     """
-    named = value if isinstance(value, dict) else {} if value is None else {"": value}
+    kept = value if isinstance(value, dict) else {} if value is None else {"": value}
     return [
-        (name, ", ".join(map(str, one)) if isinstance(one, list) else one)
-        for name, one in named.items()
+        (named(action, name), ", ".join(map(str, one)) if isinstance(one, list) else one)
+        for name, one in kept.items()
     ]
 
 

@@ -1,12 +1,18 @@
 from django.urls import path
 
-from studies import people_views, trail_views, views
+from studies import adding_views, people_views, trail_views, views
 
 urlpatterns = [
     path("", views.studies, name="studies"),
+    path("new-study/", adding_views.new_study, name="new_study"),
     path("studies/<slug:slug>/transcripts/", views.transcripts, name="transcripts"),
+    path(
+        "studies/<slug:slug>/transcripts/add/", adding_views.add_transcripts, name="add_transcripts"
+    ),
+    path(
+        "studies/<slug:slug>/transcripts/add/<slug:key>/", adding_views.upload_page, name="upload"
+    ),
     path("studies/<slug:slug>/transcripts/language/", views.language, name="language"),
-    path("studies/<slug:slug>/transcripts/<int:pk>/", views.transcript, name="transcript"),
     path("studies/<slug:slug>/speakers/", views.speakers_page, name="speakers"),
     path("studies/<slug:slug>/people/", people_views.people, name="people"),
     path("studies/<slug:slug>/people/invite/", people_views.invite_person, name="invite_person"),

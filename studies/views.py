@@ -1,23 +1,21 @@
-"""Pages of a study's interviews: the list, one interview, and who speaks in them."""
+"""Pages of a study's interviews: the list of them, and who speaks in them."""
 
 from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from studies import lists, search
-from studies.access import role_of, study_or_404
+from studies import lists, search, uploads
+from studies.access import may_make_studies, role_of, study_or_404
 from studies.models import LanguageSource, Role, Study
 from studies.problems import Problem
 from studies.problems import _ as mark
 from studies.transcripts import correct_language, correct_roles, speakers
-from studies.turns import with_roles
-from studies.words import hit
 
 SECONDS = 2.0  # that a search may spend on indexing what was imported just now
 READERS = (Role.LEAD, Role.READER)
@@ -26,8 +24,13 @@ READERS = (Role.LEAD, Role.READER)
 @require_safe
 def studies(request: HttpRequest) -> HttpResponse:
     """The studies that are open to this person."""
+    uploads.clear()  # here, where everybody comes by
     mine = Study.objects.of(request.user).annotate(interviews=Count("transcripts", distinct=True))
-    return render(request, "studies/studies.html", {"studies": mine})
+    return render(
+        request,
+        "studies/studies.html",
+        {"studies": mine, "may_make": may_make_studies(request.user)},
+    )
 
 
 @require_safe
@@ -36,48 +39,26 @@ def transcripts(request: HttpRequest, slug: str) -> HttpResponse:
     study = study_or_404(request.user, slug, *READERS)
     asked = lists.Asked.of(request.GET.dict())
     left = search.bring_up_to_date(study, SECONDS) if asked.text else 0
-    page = lists.page(study, asked)
+    counted = lists.counts(study)
+    page = lists.page(study, asked, counted)
+    role = role_of(request.user, study)
     return render(
         request,
         "studies/transcripts.html",
         {
             "study": study,
-            "role": role_of(request.user, study),
+            "role": role,
+            "unfinished": uploads.unfinished(study, request.user) if role == Role.LEAD else [],
             "page": page,
             "rows": [(row, page.snippets.get(row.pk)) for row in page.rows],
-            "languages": lists.languages(study),
+            "languages": counted.languages,
             "sources": LanguageSource.choices,
             "attributes": lists.attributes(study),
             "states": lists.State.choices,
             "sorts": lists.Sort.choices,
             "asked": asked,
-            "unsure": lists.unsure(study),
+            "unsure": counted.unsure,
             "left": left,
-        },
-    )
-
-
-@require_safe
-def transcript(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """One interview, turn by turn."""
-    study = study_or_404(request.user, slug, *READERS)
-    row = get_object_or_404(study.transcripts.select_related("participant"), pk=pk)
-    place = hit(row.text, request.GET.get("text", "")[:300])
-    turns = [
-        {"speaker": speaker, "role": role, "words": parted(row.text, start, end, place)}
-        for start, end, speaker, role in with_roles(row.turns, study.speaker_roles)
-    ]
-    return render(
-        request,
-        "studies/transcript.html",
-        {
-            "study": study,
-            "role": role_of(request.user, study),
-            "transcript": row,
-            "turns": turns,
-            "place": place,
-            "before": study.transcripts.filter(pk__lt=pk).order_by("-pk").values("pk").first(),
-            "after": study.transcripts.filter(pk__gt=pk).order_by("pk").values("pk").first(),
         },
     )
 
@@ -130,18 +111,6 @@ def speakers_page(request: HttpRequest, slug: str) -> HttpResponse:
         "studies/speakers.html",
         {"study": study, "role": role, "speakers": speakers(study)},
     )
-
-
-def parted(text: str, start: int, end: int, place: tuple[int, int] | None) -> tuple[str, str, str]:
-    """Return the words of a turn before, at and after `place`, all code points of `text`.
-
-    >>> parted("I hope so", 0, 9, (2, 6)), parted("I hope so", 7, 9, (2, 6))
-    (('I ', 'hope', ' so'), ('so', '', ''))
-    """
-    if not place or place[0] >= end or place[1] <= start:
-        return text[start:end], "", ""
-    at, until = max(start, place[0]), min(end, place[1])
-    return text[start:at], text[at:until], text[until:end]
 
 
 def whole_numbers(texts: list[str]) -> list[int]:

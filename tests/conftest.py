@@ -26,6 +26,12 @@ def interface_language() -> Iterator[None]:
     translation.activate(settings.LANGUAGE_CODE)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What tests send to the site lies where nobody works."""
+    settings.DATA_DIR = tmp_path_factory.mktemp("data")
+
+
 @pytest.fixture(autouse=True)
 def empty_cache() -> None:
     """Another test's rows had the same numbers."""

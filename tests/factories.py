@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from codebooks.models import Code, Codebook, Dimension, Kind, Revision
 from coding.models import CoderKind, Coding, Mark, Run
@@ -26,6 +27,13 @@ def make_person(name: str = "", study: Study | None = None, role: Role = Role.CO
     if study:
         Membership.objects.create(study=study, person=person, name=name, role=role)
     return person
+
+
+def make_file(
+    name: str = "interviews.csv", holds: str | bytes = "id,text\n1,I hope so.\n"
+) -> SimpleUploadedFile:
+    """Return a file as a browser sends it."""
+    return SimpleUploadedFile(name, holds.encode() if isinstance(holds, str) else holds)
 
 
 def make_transcript(text: str, study: Study | None = None, **fields: Any) -> Transcript:

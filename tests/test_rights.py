@@ -20,8 +20,10 @@ from django.utils import timezone
 from reviews.models import Assignment, Purpose
 from studies.invitations import invite
 from studies.models import Role
+from studies.uploads import keep
 from tests.factories import (
     make_coding,
+    make_file,
     make_person,
     make_revision,
     make_run,
@@ -51,6 +53,9 @@ accounts/reset/
     GET POST PUT PATCH DELETE OPTIONS 404
 accounts/reset/<uidb64>/<token>/
     GET POST PUT PATCH DELETE OPTIONS 200
+new-study/
+    GET     302 200 404 404 200
+    POST    302 422 404 404 422
 api/schema/
     GET OPTIONS 200
     POST PUT PATCH DELETE 405
@@ -77,7 +82,12 @@ studies/<slug:slug>/stability/
 studies/<slug:slug>/together/
     GET     302 404 200 403 200
 studies/<slug:slug>/codebook/
+studies/<slug:slug>/codebook/<int:pk>.<str:kind>
+studies/<slug:slug>/codebook/changes/
     GET     302 404 200 200 200
+studies/<slug:slug>/codebook/keep/
+    GET     302 404 404 404 302
+    POST    302 404 404 404 302
 studies/<slug:slug>/coding/
 studies/<slug:slug>/transcripts/
 studies/<slug:slug>/transcripts/<int:pk>/
@@ -98,6 +108,8 @@ studies/<slug:slug>/trail.<str:kind>
 studies/<slug:slug>/trail/
 studies/<slug:slug>/work/
     GET     302 404 404 404 200
+studies/<slug:slug>/codebook/take-over/
+studies/<slug:slug>/codebook/upload/
 studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/
 studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/<slug:code>/
 studies/<slug:slug>/draw/
@@ -105,6 +117,12 @@ studies/<slug:slug>/training/
 studies/<slug:slug>/training/<int:pk>/
     GET     302 404 404 404 200
     POST    302 404 404 404 422
+studies/<slug:slug>/transcripts/add/
+    GET     302 404 404 404 200
+    POST    302 404 404 404 422
+studies/<slug:slug>/transcripts/add/<slug:key>/
+    GET     302 404 404 404 200
+    POST    302 404 404 404 302
 studies/<slug:slug>/plan/
 studies/<slug:slug>/quotes/
 studies/<slug:slug>/speakers/
@@ -186,6 +204,7 @@ STUDY = "secret"
 FORMS = {
     "studies/<slug:slug>/coding/<int:run_id>/tell/": {"what": "pause"},
     "studies/<slug:slug>/people/<int:pk>/": {"what": "save", "role": "coder", "reads": ""},
+    "studies/<slug:slug>/transcripts/add/<slug:key>/": {"what": "look"},
 }
 ENDS_THE_SESSION = {"accounts/logout/"}
 
@@ -257,6 +276,7 @@ class World:
             )
         training = make_sample(run, segments, purpose=Purpose.TRAINING)
         self.invitation, self.secret = invite(study, self.lead, "later", "coder")
+        self.upload = keep(study, self.lead, [make_file()])
         self.keys: dict[str, Any] = {
             "transcript": segments[0].transcript_id,
             "assignment": self.assignment.pk,
@@ -264,9 +284,11 @@ class World:
             "member": study.memberships.get(person=self.coder).pk,
             "invitation": self.invitation.pk,
             "run": run.pk,
+            "revision": revision.pk,
             "sample": sample.pk,
             "training": training.items.earliest("position").pk,
             "disagreement": second.pk,
+            "key": self.upload.key,
         }
 
     def client(self, who: str) -> Client:
@@ -307,6 +329,7 @@ class World:
             ("invitations/", "invitation"),
             ("people/", "member"),
             ("samples/", "sample"),
+            ("codebook/", "revision"),
             ("training/", "training"),
             ("trainings/", "training"),
             ("disagreements/", "disagreement"),

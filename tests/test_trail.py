@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.test import Client
+from django.utils import translation
+from django.utils.translation import gettext
 
 from coding.runs import cancel, pause, resume, start_run
 from reviews.sampling import draw_sample
-from studies.audit import record
+from studies.audit import NAMED_BY_DATA, NAMES, record
 from studies.imports import import_transcripts
 from studies.models import Event, Role, Study
 from studies.people import create_study
@@ -56,6 +58,7 @@ def test_a_study_from_import_to_report(study: Study, tmp_path: Path) -> None:
     correct_language(study.transcripts.filter(external_id__in=["1", "2"]), "pt")
     correct_roles(study, {"Dan": "interviewer", "Eva": "participant"})
     call_command("import_codebook", "trail", tmp_path / "codebook.yaml")
+    call_command("export_codebook", "trail", tmp_path / "codebook.qdc")
     run = start_run(study)
     pause(run)
     resume(run)
@@ -71,6 +74,7 @@ def test_a_study_from_import_to_report(study: Study, tmp_path: Path) -> None:
         "language_corrected",
         "roles_corrected",
         "codebook_imported",
+        "codebook_exported",
         "codebook_frozen",
         "run_started",
         "run_paused",
@@ -86,6 +90,8 @@ def test_a_study_from_import_to_report(study: Study, tmp_path: Path) -> None:
     assert (language.before, language.after) == ({"en": 2}, {"pt": 2})
     kept = json.dumps(list(study.events.values("subject", "before", "after")))
     assert "good health" not in kept
+    for event in study.events.exclude(action__in=NAMED_BY_DATA):
+        assert {*(event.before or {}), *(event.after or {})} <= set(NAMES), event.action
 
 
 def test_what_changes_nothing_leaves_no_line(study: Study, tmp_path: Path) -> None:
@@ -140,13 +146,29 @@ def test_a_lead_reads_the_trail_by_person_and_action_a_page_at_a_time() -> None:
         assert client.get(f"/studies/trail/trail/?{odd}").status_code == 200
 
 
+def test_names_of_ours_are_read_in_words_and_those_of_data_stay(study: Study) -> None:
+    client = signed_in(study)
+    record(study, None, "exported", "a.csv", after={"half_width": 0.05, "somebody’s": 1})
+    record(study, None, "roles_corrected", "", {"seed": "participant"}, {"seed": "interviewer"})
+    record(study, None, "sample_drawn", "1", after={"seed": 7})
+    page = client.get("/studies/trail/trail/").content.decode()
+    assert '<dt dir="auto">half-width of intervals</dt><dd dir="auto">0.05</dd>' in page
+    assert '<dt dir="auto">somebody’s</dt>' in page
+    with translation.override("ar"):
+        seed = gettext("seed")
+    assert seed != "seed"
+    arabic = client.get("/studies/trail/trail/", headers={"accept-language": "ar"})
+    assert f'<dt dir="auto">{seed}</dt><dd dir="auto">7</dd>' in arabic.content.decode()
+    assert '<dt dir="auto">seed</dt><dd dir="auto">interviewer</dd>' in arabic.content.decode()
+
+
 def test_whatever_was_kept_can_be_read(study: Study) -> None:
     client = signed_in(study)
     record(study, None, "sample_drawn", "1", None, {"items": 48, "strata": ["language"], "seed": 7})
     record(study, None, "ruled", "bare", 31.5, [])
     record(study, None, "ruled", "empty", {}, {"why": ""})
     page = client.get("/studies/trail/trail/").content.decode()
-    assert '<dt dir="ltr">items</dt><dd dir="auto">48</dd>' in page
+    assert '<dt dir="auto">items</dt><dd dir="auto">48</dd>' in page
     assert '<dd dir="auto">language</dd>' in page
     assert "31.5" in page
 

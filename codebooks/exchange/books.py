@@ -4,8 +4,9 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 Kind = Literal["many", "one", "scale"]
 KINDS = ("many", "one", "ordered", "scale")
@@ -36,7 +37,10 @@ class WordingSpec:
 
 @dataclass(frozen=True, slots=True)
 class CodeSpec:
-    """One thing that may be found; `parent` is the key of another code of the dimension."""
+    """One thing that may be found; `parent` is the key of another code of the dimension.
+
+    `guid` is what programs know it by; no file needs to have one, and it is no part of the content.
+    """
 
     key: str
     label: str
@@ -47,13 +51,15 @@ class CodeSpec:
     parent: str = ""
     color: str = ""
     wordings: tuple[WordingSpec, ...] = ()
+    guid: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class DimensionSpec:
     """One question; a scale has no codes but goes from `minimum` (`low`) to `maximum` (`high`).
 
-    `ordered` says of a `one` dimension that its codes go from one end to the other.
+    `ordered` says of a `one` dimension that its codes go from one end to the other. `guid` is that
+    of the one code of a scale.
     """
 
     key: str
@@ -67,6 +73,7 @@ class DimensionSpec:
     codes: tuple[CodeSpec, ...] = ()
     wordings: tuple[WordingSpec, ...] = ()
     ordered: bool = False
+    guid: str = field(default="", compare=False)
 
     @property
     def written(self) -> str:
@@ -113,11 +120,33 @@ def digest(book: Book) -> str:
     """Return the SHA-256 of what `book` says; its name and its file do not matter."""
     dimensions = asdict(book)["dimensions"]
     for dimension in dimensions:
+        for one in (dimension, *dimension["codes"]):
+            del one["guid"]
         # What was frozen before there were ordered dimensions keeps its digest.
         if not dimension["ordered"]:
             del dimension["ordered"]
     content = json.dumps(dimensions, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def from_data(data: Mapping[str, Any]) -> Book:
+    """Return the book that `asdict` made `data` of, which may have been JSON in between."""
+
+    def wordings(given: Mapping[str, Any]) -> tuple[WordingSpec, ...]:
+        return tuple(
+            WordingSpec(one["language"], tuple((name, text) for name, text in one["texts"]))
+            for one in given["wordings"]
+        )
+
+    def code(given: Mapping[str, Any]) -> CodeSpec:
+        examples = tuple(Example(**one) for one in given["examples"])
+        return CodeSpec(**{**given, "examples": examples, "wordings": wordings(given)})
+
+    def dimension(given: Mapping[str, Any]) -> DimensionSpec:
+        codes = tuple(map(code, given["codes"]))
+        return DimensionSpec(**{**given, "codes": codes, "wordings": wordings(given)})
+
+    return Book(**{**data, "dimensions": tuple(map(dimension, data["dimensions"]))})
 
 
 # Letters that Unicode does not take apart.

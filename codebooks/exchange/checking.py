@@ -3,8 +3,8 @@
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from codebooks.exchange.books import (
     CODE_TEXTS,
@@ -67,6 +67,20 @@ def tidy(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
+def parted_memo(memo: Cell) -> dict[str, Cell]:
+    """Return what people write into the one memo that a code has in other programs.
+
+    >>> cells = parted_memo(Cell("Trust in AI. Include: explicit confidence.", Problem("")))
+    >>> [(name, cell.text) for name, cell in cells.items()]
+    [('definition', 'Trust in AI. '), ('include', 'explicit confidence.')]
+    """
+    first, *parts = re.split(r"(?:^|(?<=\s))(Include|Exclude)\s*:\s*", memo.text, flags=re.I)
+    found = {"definition": replace(memo, text=first)}
+    for name, text in zip(parts[::2], parts[1::2], strict=True):
+        found.setdefault(name.lower(), replace(memo, text=text))
+    return found
+
+
 class Mistakes(Problem):
     """Everything that is wrong with a file: the first few mistakes with their places."""
 
@@ -126,15 +140,15 @@ def checked(whole: Entry, stem: str, notes: Notes) -> Book:
 
 def dimension(entry: Entry, key: str, language: str, notes: Notes) -> DimensionSpec:
     """Return the dimension that `entry` describes."""
-    named = entry.line("kind")
-    kind = kind_named(named)
-    if not named:
+    called = entry.line("kind")
+    kind = kind_named(called)
+    if not called:
         notes.add(entry.place, _("“%(key)s” has no kind: one, many or scale."), key=key)
     elif kind is None:
         notes.add(
             entry.at("kind"),
             _("“%(kind)s” is no kind: write one of %(kinds)s."),
-            kind=named,
+            kind=called,
             kinds=", ".join(KINDS),
         )
     minimum, maximum = number(entry, "minimum", notes), number(entry, "maximum", notes)
@@ -158,7 +172,8 @@ def dimension(entry: Entry, key: str, language: str, notes: Notes) -> DimensionS
         high=entry.text("high"),
         codes=tuple(codes),
         wordings=wordings_of(entry, DIMENSION_TEXTS, language, notes),
-        ordered=named.lower() == ORDERED,
+        ordered=called.lower() == ORDERED,
+        guid=entry.line("guid"),
     )
 
 
@@ -195,9 +210,12 @@ def codes_of(entry: Entry, language: str, notes: Notes) -> list[CodeSpec]:
     keys = keys_of(entry.inner, notes)
     labels = [label_of(code, key, notes) for code, key in zip(entry.inner, keys, strict=True)]
     asked = [code.line("key") for code in entry.inner]
-    parents = [parent_of(code, keys, (asked, labels), notes) for code in entry.inner]
+    names = [named(keys, called) for called in (asked, labels)]
+    known = set(keys)
+    parents = [parent_of(code, known, names, notes) for code in entry.inner]
+    above = dict(zip(keys, parents, strict=True))
     for code, key in zip(entry.inner, keys, strict=True):
-        if in_a_ring(key, dict(zip(keys, parents, strict=True))):
+        if in_a_ring(key, above):
             notes.add(
                 code.at("parent"),
                 _("“%(key)s” is above itself: its parents go in a ring."),
@@ -214,6 +232,7 @@ def codes_of(entry: Entry, language: str, notes: Notes) -> list[CodeSpec]:
             parent=parent,
             color=color_of(code, notes),
             wordings=wordings_of(code, CODE_TEXTS, language, notes),
+            guid=code.line("guid"),
         )
         for code, key, label, parent in zip(entry.inner, keys, labels, parents, strict=True)
     ]
@@ -270,18 +289,26 @@ def label_of(entry: Entry, key: str, notes: Notes) -> str:
     return label
 
 
+def named(keys: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the keys of the codes that have each of the `names`."""
+    found: dict[str, list[str]] = {}
+    for key, name in zip(keys, names, strict=True):
+        found.setdefault(name, []).append(key)
+    return found
+
+
 def parent_of(
-    code: Entry, keys: Sequence[str], names: Sequence[Sequence[str]], notes: Notes
+    code: Entry, keys: Collection[str], names: Sequence[Mapping[str, list[str]]], notes: Notes
 ) -> str:
     """Return the key of the parent of `code`, which the file calls by its key or one of `names`."""
     asked = code.line("parent")
     if not asked or asked in keys:
         return asked
     for called in names:
-        named = [key for key, name in zip(keys, called, strict=True) if name == asked]
-        if len(named) == 1:
-            return named[0]
-        if named:
+        found = called.get(asked, [])
+        if len(found) == 1:
+            return found[0]
+        if found:
             text = _("“%(parent)s” is the label of several codes: name the parent by its key.")
             break
     else:

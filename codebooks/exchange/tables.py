@@ -8,15 +8,16 @@ formula gets an apostrophe in front, which is taken away again when it is read.
 import csv
 import io
 import re
-import zipfile
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import Any, BinaryIO
 
 import openpyxl
 
 from codebooks.exchange.books import CODE_TEXTS, DIMENSION_TEXTS, Book, CodeSpec, DimensionSpec
-from codebooks.exchange.checking import Cell, Entry, Notes
+from codebooks.exchange.checking import Cell, Entry, Notes, parted_memo
+from studies.documents import check_office
 from studies.problems import Problem, _
 
 COLUMNS = (
@@ -43,7 +44,10 @@ COUNTS = re.compile(
     r"|creat|modifi|erstell|geändert|guid|id$|alias|weight"
 )
 FORMULA = re.compile(r"'*[=+\-@]")
-LARGEST = 100_000_000  # bytes an XLSX may hold unpacked
+LARGEST = 100 << 20  # bytes an XLSX may hold unpacked
+MOST_ROWS = 100_000  # with anything in them; a codebook of a thousand codes has a thousand
+MOST_COLUMNS = 2_000
+LAST_ROW = 1_048_576  # as spreadsheets have it
 LONGEST_CELL = 32_767  # characters, as spreadsheets have it
 
 Row = tuple[int, list[str]]  # its number in the file, from 1, and its cells
@@ -271,12 +275,20 @@ def path_entry(place: Problem, path: Cell, steps: Sequence[str], cells: dict[str
     if "color" in cells:
         entry.fields["color"] = cells["color"]
     if memo := cells.get("definition"):
-        # "Trust in AI. Include: explicit confidence. Exclude: mere use."
-        parts = re.split(r"(?:^|(?<=\s))(Include|Exclude)\s*:\s*", memo.text, flags=re.IGNORECASE)
-        entry.fields["definition"] = replace(memo, text=parts[0])
-        for name, text in zip(parts[1::2], parts[2::2], strict=True):
-            entry.fields.setdefault(name.lower(), replace(memo, text=text))
+        entry.fields |= parted_memo(memo)
     return entry
+
+
+def memo_parts(memo: str) -> Iterator[tuple[str, str]]:
+    """Yield what a memo says by field, where it says itself what is included and excluded.
+
+    >>> dict(memo_parts("Trust in AI. Include: explicit confidence. Exclude: mere use."))
+    {'definition': 'Trust in AI. ', 'include': 'explicit confidence. ', 'exclude': 'mere use.'}
+    """
+    parts = re.split(r"(?:^|(?<=\s))(Include|Exclude)\s*:\s*", memo, flags=re.IGNORECASE)
+    yield "definition", parts[0]
+    for name, text in zip(parts[1::2], parts[2::2], strict=True):
+        yield name.lower(), text
 
 
 # ---- cells ---------------------------------------------------------------------------------------
@@ -329,7 +341,9 @@ def rows_of_csv(text: str, notes: Notes) -> list[Row]:
     number = 1
     try:
         for cells in reader:
-            rows.append((number, cells))
+            if any(cells):
+                rows.append((number, cells))
+                bounded(rows, notes)
             number += 1
     except csv.Error as error:
         notes.add(
@@ -339,31 +353,59 @@ def rows_of_csv(text: str, notes: Notes) -> list[Row]:
     return rows
 
 
-def rows_of_xlsx(path: Path, notes: Notes) -> list[Row]:
+def rows_of_xlsx(file: BinaryIO, notes: Notes) -> list[Row]:
     """Return the rows of the first sheet of an XLSX that has any."""
     place = Problem(_("the file"))
     try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(member.file_size for member in packed.infolist()) > LARGEST:
-                notes.add(place, _("Unpacked it is larger than 100 MB, which no codebook is."))
-                notes.raised()
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        try:
-            for sheet in book.worksheets:
-                rows = [
-                    (number, [cell_text(value) for value in cells])
-                    for number, cells in enumerate(sheet.iter_rows(values_only=True), 1)
-                ]
-                if any(any(cells) for _number, cells in rows):
-                    return rows
-        finally:
-            book.close()
-    except (zipfile.BadZipFile, KeyError, ValueError, IndexError, SyntaxError, EOFError) as error:
+        check_office(notes.file, file, LARGEST)
+    except Problem as problem:
+        notes.add(place, problem.text, **problem.values)
+        notes.raised()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about styles and what else is not text
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            try:
+                for sheet in book.worksheets:
+                    if rows := rows_of_sheet(sheet, notes):
+                        return rows
+            finally:
+                book.close()
+    except Problem:
+        raise
+    except Exception as error:  # a damaged file makes openpyxl fail in any way
         notes.add(
             place, _("This is no XLSX that can be read (%(error)s)."), error=type(error).__name__
         )
         notes.raised()
     return []
+
+
+def rows_of_sheet(sheet: Any, notes: Notes) -> list[Row]:
+    """Return the rows of a sheet that have anything in them."""
+    sheet.reset_dimensions()  # what it says of its own size may be made up
+    rows: list[Row] = []
+    for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
+        if len(values) > MOST_COLUMNS or number > LAST_ROW:
+            notes.add(
+                Problem(_("row %(row)s"), row=number),
+                _("The sheet is too wide or too long: delete what is empty below and beside it."),
+            )
+            notes.raised()
+        if any(cells := [cell_text(value) for value in values]):
+            rows.append((number, cells))
+            bounded(rows, notes)
+    return rows
+
+
+def bounded(rows: Sequence[Row], notes: Notes) -> None:
+    """Raise what is wrong with a table of more than `MOST_ROWS` rows."""
+    if len(rows) > MOST_ROWS:
+        notes.add(
+            Problem(_("row %(row)s"), row=rows[-1][0]),
+            _("There are more than 100,000 rows, which no codebook has."),
+        )
+        notes.raised()
 
 
 def cell_text(value: object) -> str:
@@ -458,27 +500,32 @@ def written_csv(rows: Iterable[Sequence[str]], form: str) -> str:
     return out.getvalue()
 
 
-def write_xlsx(rows: Sequence[Sequence[str]], path: Path) -> list[Problem]:
-    """Write the rows as XLSX; return what was too long for a cell."""
-    losses = []
+def cut_off(rows: Sequence[Sequence[str]]) -> list[Problem]:
+    """Return what is too long for a cell of an XLSX."""
+    return [
+        Problem(
+            _("Row %(row)s, column %(column)s: cut off after 32,767 characters."),
+            row=number,
+            column=column,
+        )
+        for number, row in enumerate(rows, 1)
+        for column, text in zip(rows[0], row, strict=True)
+        if len(text) > LONGEST_CELL
+    ]
+
+
+def written_xlsx(rows: Sequence[Sequence[str]]) -> bytes:
+    """Return the rows as XLSX."""
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("codebook")
     sheet.freeze_panes = "A2"
     for number, row in enumerate(rows, 1):
-        for column, text in zip(rows[0], row, strict=True):
-            if len(text) > LONGEST_CELL:
-                losses.append(
-                    Problem(
-                        _("Row %(row)s, column %(column)s: cut off after 32,767 characters."),
-                        row=number,
-                        column=column,
-                    )
-                )
         sheet.append(
             [
                 cell_value(text) if number > 1 and column in ("minimum", "maximum") else text
                 for column, text in zip(rows[0], row, strict=True)
             ]
         )
-    book.save(path)
-    return losses
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()

@@ -12,6 +12,7 @@ from codebooks.exchange.checking import Cell, Entry, Notes
 from studies.problems import Problem, _
 
 DEEPEST = 20  # levels; a codebook has seven
+MOST = 1_000_000  # entries; a thousand codes in ten languages have a hundred thousand
 BOOK_FIELDS = ("name", "language")
 DIMENSION_FIELDS = ("key", "label", "question", "kind")
 SCALE_FIELDS = ("minimum", "maximum", "low", "high")
@@ -49,7 +50,10 @@ def composed(text: str, notes: Notes) -> Node | None:
         notes.raised()
     try:
         depth = 0
-        for event in yaml.parse(text, Loader=LOADER):
+        for count, event in enumerate(yaml.parse(text, Loader=LOADER)):
+            if count > MOST:
+                notes.add(at(event), _("There are too many entries for a codebook."))
+                break
             if isinstance(event, yaml.AliasEvent):
                 notes.add(
                     at(event),

@@ -5,14 +5,19 @@ as soon as it has its row there.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
 from studies.audit import record
+from studies.models import Upload
 from studies.search import index
+from studies.uploads import go_on, keep
 from tests.browser.axe import CHROMIUM, signed_in, violations
+from tests.factories import make_file
 from tests.test_rights import PEOPLE, World, table
 
 pytestmark = [
@@ -22,6 +27,7 @@ pytestmark = [
 ]
 NO_PAGES = (
     "api/",
+    "studies/<slug:slug>/codebook/<",
     "studies/<slug:slug>/report/<",
     "studies/<slug:slug>/trail.",
     "i18n/",
@@ -36,6 +42,24 @@ def pages(world: World, who: str) -> Iterator[str]:
         statuses = rows.get("GET", ())
         if statuses and statuses[PEOPLE.index(who)] == 200 and not address.startswith(NO_PAGES):
             yield world.path(address)
+
+
+def imports(world: World) -> Iterator[str]:
+    """Yield the keys of an import that is on its way, of one that ended, and of one that can't."""
+    for seconds, holds in (
+        (0, "id,text\n1,I hope so.\n1,Twice.\n2,\n"),
+        (9, "id,text\n1,I hope so.\n1,Twice.\n2,\n"),
+        (None, "country,talk\nPeru,I hope so.\n"),
+    ):
+        upload = keep(world.study, world.lead, [make_file(holds=holds)])
+        if seconds is not None:
+            go_on(upload, seconds)
+        if seconds == 0:
+            # In another window's hands: else the page would lead on while it is looked at.
+            Upload.objects.filter(pk=upload.pk).update(
+                held_until=timezone.now() + timedelta(hours=1)
+            )
+        yield upload.key
 
 
 def looked_at(page: Page, address: str) -> list[str]:
@@ -62,6 +86,7 @@ def test_nothing_is_found_on_any_page(
     paths = list(pages(world, who))
     if who == "lead":
         paths += ["/studies/secret/transcripts/?text=words", "/studies/secret/transcripts/?id=none"]
+        paths += [f"/studies/secret/transcripts/add/{key}/" for key in imports(world)]
     wrong = {}
     with signed_in(browser, live_server, getattr(world, who, None), language) as page:
         if who == "nobody":

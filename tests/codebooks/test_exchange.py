@@ -443,7 +443,7 @@ def test_a_mistake_in_a_spreadsheet_is_named_with_its_row_and_column(tmp_path: P
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04"])
 def test_what_is_no_spreadsheet_is_named(tmp_path: Path, content: bytes) -> None:
     (found,) = mistakes_in(tmp_path, "b.xlsx", content)
-    assert "This is no XLSX that can be read" in found
+    assert "is damaged or not what its name says" in found
 
 
 def test_a_zip_that_is_no_spreadsheet_and_one_too_large_are_named(tmp_path: Path) -> None:
@@ -453,8 +453,66 @@ def test_a_zip_that_is_no_spreadsheet_and_one_too_large_are_named(tmp_path: Path
         read(tmp_path / "b.xlsx")
     with zipfile.ZipFile(tmp_path / "b.xlsx", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("xl/worksheets/sheet1.xml", b"0" * 100_000_001)
-    with pytest.raises(Mistakes, match="larger than 100 MB"):
+    with pytest.raises(Mistakes, match="unpacks to more than 100 MB"):
         read(tmp_path / "b.xlsx")
+
+
+def packed_sheet(folder: Path, rows: str, before: str = "") -> Path:
+    """A spreadsheet whose only sheet is written by hand."""
+    path = folder / "b.xlsx"
+    book = openpyxl.Workbook()
+    book.save(path)
+    with zipfile.ZipFile(path) as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    sheet = f'{before}<worksheet xmlns="{space}">{rows}</worksheet>'
+    parts["xl/worksheets/sheet1.xml"] = sheet.encode()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as whole:
+        for name, part in parts.items():
+            whole.writestr(name, part)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rows", "before", "sentence"),
+    [
+        ('<sheetData><row r="1"><c r="XFD1"><v>1</v></c></row></sheetData>', "", "too wide"),
+        ('<sheetData><row r="99999999"><c><v>1</v></c></row></sheetData>', "", "too wide or too"),
+        ("<sheetData/>", '<!DOCTYPE a [<!ENTITY b "c">]>', "declares a document type"),
+        ("<sheetData><row></sheetData>", "", "This is no XLSX that can be read"),
+    ],
+)
+def test_a_spreadsheet_that_is_made_to_burst_is_refused(
+    tmp_path: Path, rows: str, before: str, sentence: str
+) -> None:
+    with pytest.raises(Mistakes, match=sentence):
+        read(packed_sheet(tmp_path, rows, before))
+
+
+def test_what_a_spreadsheet_says_of_its_own_size_does_not_matter(tmp_path: Path) -> None:
+    cells = "".join(f'<c t="inlineStr"><is><t>{text}</t></is></c>' for text in ("code", "label"))
+    rows = f'<dimension ref="A1:XFD1048576"/><sheetData><row>{cells}</row><row>{cells}</row>'
+    (dimension,) = read(packed_sheet(tmp_path, f"{rows}</sheetData>")).dimensions
+    assert [(code.key, code.label) for code in dimension.codes] == [("code", "label")]
+
+
+def test_a_table_without_end_is_refused(tmp_path: Path) -> None:
+    content = "code,label\n" + "".join(f"c{n},C\n" for n in range(100_001))
+    with pytest.raises(Mistakes, match="more than 100,000 rows"):
+        read(given_file(tmp_path, "b.csv", content))
+
+
+def test_a_yaml_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codebooks.exchange.yamls.MOST", 50)
+    with pytest.raises(Mistakes, match="Line 49: There are too many entries"):
+        read(given_file(tmp_path, "b.yaml", "- a\n" * 100))
+
+
+def test_thousands_of_codes_below_each_other_are_read_at_once(tmp_path: Path) -> None:
+    codes = "".join(f"{{label: c{n}, parent: c{n // 2}}}, " for n in range(1, 20_001))
+    content = f"dimensions: [{{key: a, kind: many, codes: [c0, {codes}]}}]"
+    (dimension,) = read(given_file(tmp_path, "b.yaml", content)).dimensions
+    assert dimension.codes[-1].parent == "c10000"
 
 
 def test_all_mistakes_of_a_file_are_told_at_once_the_first_in_full(tmp_path: Path) -> None:
@@ -473,7 +531,7 @@ def test_a_mistake_is_told_in_the_readers_language(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["book.qdc", "book.txt", "book"])
+@pytest.mark.parametrize("name", ["book.pdf", "book.txt", "book"])
 def test_a_file_of_another_form_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(Problem, match=r"ends in \.yaml"):
         read(given_file(tmp_path, name, YAML))

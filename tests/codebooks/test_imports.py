@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from django.db import IntegrityError
 
-from codebooks.exchange import digest, read
-from codebooks.imports import import_codebook
+from codebooks.exchange import Book, digest, parsed, read
+from codebooks.imports import import_codebook, keep, place_of
 from codebooks.models import Code, Codebook, Dimension, Revision, Wording
 from codebooks.revisions import as_book, freeze
+from studies.audit import NAMES
 from studies.models import Study
 from studies.problems import Problem
 from tests.factories import make_coding, make_run, make_segment, make_study
@@ -24,14 +25,22 @@ dimensions:
     kind: many
     wordings: {de: {label: Sorgen}}
     codes:
+      - {key: work, label: Work, color: "#0072B2", wordings: {de: {label: Arbeit}}}
       - {key: pay, label: Pay, parent: work,
          examples: [Gano poco., {text: Zu wenig., language: de}]}
-      - {key: work, label: Work, color: "#0072B2", wordings: {de: {label: Arbeit}}}
   - key: trust
     label: Trust
     kind: scale
     scale: {minimum: 0, maximum: 100, low: none, high: all}
 """
+
+
+def book(said: str = YAML) -> Book:
+    return parsed(said.encode(), "book.yaml")
+
+
+def changed() -> Book:
+    return book(YAML.replace("label: Pay", "label: Wage"))
 
 
 def given_file(folder: Path, content: str = YAML) -> Path:
@@ -170,3 +179,42 @@ def test_only_one_of_many_can_be_ordered(tmp_path: Path) -> None:
     revision = import_codebook(make_study(), given_file(tmp_path))
     with pytest.raises(IntegrityError, match="only_one_of_many_can_be_ordered"):
         revision.dimensions.filter(key="worries").update(ordered=True)
+
+
+def test_a_book_is_kept_in_its_place_or_nowhere() -> None:
+    study = make_study()
+    place = place_of(study, book())
+    assert (place.latest, place.number, place.replaces) == (None, 1, False)
+    first = keep(study, book(), stamp=place.stamp)
+    assert keep(study, book(), stamp=place.stamp) == first
+    with pytest.raises(Problem, match="Somebody changed “Hopes” meanwhile"):
+        keep(study, changed(), stamp=place.stamp)
+    place = place_of(study, changed())
+    assert (place.latest, place.number, place.replaces) == (first, 1, True)
+    freeze(first)
+    with pytest.raises(Problem, match="meanwhile"):
+        keep(study, changed(), stamp=place.stamp)
+    assert keep(study, changed(), stamp=place_of(study, changed()).stamp).number == 2
+    assert as_book(first) == book()
+
+
+def test_what_is_kept_of_another_study_says_whose_it_was_and_keeps_its_guids() -> None:
+    study, elsewhere = make_study(), make_study("elsewhere")
+    source = keep(elsewhere, book())
+    taken = keep(study, as_book(source), "Ours", source=source)
+    assert (taken.codebook.derived_from, taken.digest) == (source.codebook, source.digest)
+    event = study.events.get()
+    assert event.after
+    assert (event.action, event.after["from"]) == ("codebook_taken_over", "elsewhere: Hopes 1")
+    assert set(event.after) <= set(NAMES)
+    # Of a scale, too.
+    guids = Code.objects.values_list("key", "guid")
+    assert guids.count() == 6
+    assert len(set(guids)) == 3
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "x" * 201, " \n "])
+def test_a_name_that_cannot_be_kept_is_refused(name: str) -> None:
+    with pytest.raises(Problem, match="needs a name of 1 to 200 characters"):
+        keep(make_study(), book(), name)
+    assert not Codebook.objects.exists()

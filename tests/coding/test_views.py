@@ -185,6 +185,7 @@ def test_a_lead_asks_what_it_would_cost_and_nothing_is_charged(simulator: Runnin
     shown = client.get(where).content.decode()
     assert "Coding 3 segments with claude-sonnet-5-5 would cost about" in shown
     assert "In batches, within a day, it would be about" in shown
+    assert "The embedded coder needs no service and costs nothing." in shown
     assert simulator.ledger["requests"] == 0
     wrong = client.post(f"{page}estimate/", {"model": "gpt"}).headers["Location"]
     assert "There is no price for the model" in client.get(wrong).content.decode()
@@ -227,6 +228,8 @@ def test_a_program_asks_the_price_and_starts_a_run(
     api = f"/api/studies/{run.study.slug}/runs/"
     planned = client.get(f"{api}estimate/", {"model": "claude-opus-5-5"}).json()
     assert (planned["segments"], planned["model"]) == (3, "claude-opus-5-5")
+    free = client.get(f"{api}estimate/", {"coder": "embedded"}).json()
+    assert (planned["coder"], free["coder"], free["usd"]) == ("claude", "embedded", 0)
     assert "no workers" in client.post(api, {"budget": "2"}).json()["detail"]
     settings.CELERY_BROKER_URL = "redis://127.0.0.1:6379/0"
     woken: list[int] = []

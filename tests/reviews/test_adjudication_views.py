@@ -1,12 +1,14 @@
 """Disagreements as pages: for the lead alone, with both sides' evidence, and safe to go back."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from coding.models import Coding, Evidence, Mark
-from reviews.adjudication import cases
+from reviews.adjudication import cases, rule
 from reviews.models import Assignment, Ruling
 from studies.models import Role, Study
 from tests.factories import make_person, make_study
@@ -15,6 +17,7 @@ from tests.reviews.test_adjudication import (
     BEN,
     both_say,
     code,
+    item_of,
     lead,
     made,
     sample_of,
@@ -52,6 +55,32 @@ def test_the_list_shows_who_says_what_and_how_it_is_sorted() -> None:
         assert case.interview in page
     assert page_of(study, "t00", "topics", "hope") in page
     assert "does not apply" in page
+
+
+def test_a_disagreement_is_counted_alike_wherever_it_is_counted() -> None:
+    study, segments = made(12)
+    both_say(study, segments)
+    item = item_of(study, segments[3])
+    rule(item, lead(), dimension="stance", code="for", said="yes", why="both codes at once")
+    lea = sign_in("lea")
+
+    def said(name: str) -> str:
+        page = lea.get(reverse(name, args=[study.slug])).content.decode()
+        return re.sub(r"<[^>]*>", "", page)
+
+    assert "3 disagreements are not ruled on" in said("adjudication")
+    assert "4 disagreements in all" in said("adjudication")
+    assert "3 disagreements are not ruled on." in said("work")
+    told = said("report_html")
+    assert "3 disagreements are not ruled on: each counts as" in told
+    assert "1 disagreement was settled by a ruling" in told
+    api = f"/api/studies/{study.slug}"
+    listed = lea.get(f"{api}/disagreements/?status=ruled").json()
+    assert (listed["open_disagreements"], listed["all_disagreements"]) == (3, 4)
+    assert len(listed["disagreements"]) == 1
+    assert lea.get(f"{api}/work/").json()["open_disagreements"] == 3
+    sample = lea.get(f"{api}/report/").json()["sample"]
+    assert (sample["open_disagreements"], sample["rulings"]) == (3, 1)
 
 
 def test_the_list_can_be_cut_down() -> None:

@@ -73,6 +73,10 @@ def test_a_lead_draws_a_sample_and_a_mistake_is_one_sentence() -> None:
     drawn = client.post(address, asked, content_type="application/json")
     assert drawn.status_code == 201
     assert drawn.json()["items"] == 2
+    assert drawn.json()["new_coders"] == []
+    named = json.dumps({"size": 2, "coders": ["leo"]})
+    made = client.post(address, named, content_type="application/json").json()
+    assert made["new_coders"] == [{"name": "leo", "close": []}]
     wrong = client.post(address, json.dumps({"size": 200}), content_type="application/json")
     assert wrong.status_code == 400
     assert "200" in str(wrong.json()["detail"])

@@ -374,7 +374,21 @@ def test_the_command_tells_what_came_in(tmp_path: Path, capsys: Any) -> None:
     call_command("import_codings", study.slug, str(path), "--json")
     told = capsys.readouterr().out
     assert '"codings": 1' in told
+    assert '"new_coders": [{"name": "mara", "close": []}]' in told
     assert "no interview “t9”" in told
+
+
+def test_the_command_says_which_coders_are_new(tmp_path: Path, capsys: Any) -> None:
+    study = make_coded_study()
+    make_person("mara", study)
+    path = table(tmp_path, "t1,1,mara,topics,hope,,,,", "t1,1,marra,topics,hope,,,,")
+    call_command("import_codings", study.slug, str(path))
+    told = capsys.readouterr().out
+    assert "New in the study, made as coders: marra." in told
+    assert "Was “mara” meant by “marra”?" in told
+    path = table(tmp_path, "t1,1,maraa,topics,hope,,,,")
+    call_command("import_codings", study.slug, str(path), "--as-run", "model")
+    assert "New in the study" not in capsys.readouterr().out
 
 
 def test_the_command_says_how_quotations_were_found(

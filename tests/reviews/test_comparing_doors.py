@@ -12,7 +12,7 @@ from django.urls import reverse
 from coding.models import Run, Work
 from reviews.comparing import compare_runs
 from studies.models import Role, Study
-from tests.factories import make_person, make_run, make_sample, make_study
+from tests.factories import make_person, make_revision, make_run, make_sample, make_study
 from tests.reviews.test_comparing import DRIFT, bridged, two_runs
 from tests.reviews.test_reports import many_codings
 
@@ -97,6 +97,22 @@ def test_a_study_without_anything_says_what_comes_here(name: str) -> None:
     shown = text(signed_in(study, Role.LEAD), name, study)
     assert 'class="empty"' in shown
     assert "manage.py code nothing" in shown
+
+
+def test_where_nothing_was_coded_again_the_page_says_once_what_to_do() -> None:
+    study = make_study("once")
+    make_run(make_revision(study))
+    shown = text(signed_in(study, Role.LEAD), "stability", study)
+    assert "No run was coded more than once yet." in shown
+    assert shown.count("manage.py code") == 1
+    assert "manage.py code once --coder claude --replicates 3" in shown
+
+
+def test_a_run_that_was_not_coded_again_is_said_beside_those_that_were(study: Study) -> None:
+    run = Run.objects.filter(replicate=0).earliest("pk")
+    shown = text(signed_in(study, Role.LEAD), "stability", study, run=run.pk)
+    assert "was coded once" in shown
+    assert shown.count("manage.py code") == 1
 
 
 def test_one_run_alone_or_the_same_twice_is_said_and_no_error(study: Study) -> None:

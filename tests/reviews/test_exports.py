@@ -1,6 +1,7 @@
 """An export is tidy, whole, safe to open, and the same in every format."""
 
 import csv
+import io
 import json
 import tracemalloc
 from pathlib import Path
@@ -19,7 +20,7 @@ from reviews.exports import export
 from reviews.models import Assignment
 from reviews.rows import FORMULA
 from reviews.sampling import draw_sample
-from studies.models import Study
+from studies.models import Participant, Study
 from studies.problems import Problem
 from tests.factories import (
     make_coding,
@@ -165,6 +166,40 @@ def test_every_format_says_the_same(tmp_path: Path, kind: str) -> None:
                 assert json.loads(got) == value
             else:
                 assert str(got or "").removeprefix("'") == str(value or "")
+
+
+def test_lines_made_of_parts_are_those_that_csv_and_json_write(tmp_path: Path) -> None:
+    study = make_coded_study()
+    Participant.objects.update(attributes={"a, b": 'said "so",\nand {left}', "none": None})
+    Code.objects.filter(key="worry").update(key='worry, "}\n{')
+    export(study, tmp_path / "out.csv")
+    text = (tmp_path / "out.csv").read_bytes().decode()
+    again = io.StringIO(newline="")
+    csv.writer(again, lineterminator="\n").writerows(csv.reader(io.StringIO(text, newline="")))
+    assert again.getvalue() == text
+    export(study, tmp_path / "out.jsonl")
+    lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.dumps(json.loads(line), ensure_ascii=False) for line in lines] == lines
+    assert {len(json.loads(line)) for line in lines} == {len(COLUMNS) - 1}
+
+
+def test_a_carriage_return_ends_no_row(tmp_path: Path) -> None:
+    study = make_coded_study()
+    Evidence.objects.filter(found="missing").update(quote="nobody\rsaid this")
+    export(study, tmp_path / "out.csv")
+    rows = rows_of(tmp_path / "out.csv")
+    assert len(rows) == 25
+    assert find(rows, coder="machine", code="for", transcript="t1")["quote"] == "nobody\rsaid this"
+
+
+def test_a_codebook_without_codes_gives_no_rows(tmp_path: Path) -> None:
+    study = make_study()
+    make_run(make_revision(study, many=()))
+    make_segment(TEXT, study)
+    assert export(study, tmp_path / "out.csv") == {"rows": 0, "segments": 1}
+    assert rows_of(tmp_path / "out.csv") == []
+    export(study, tmp_path / "out.parquet")
+    assert rows_of(tmp_path / "out.parquet") == []
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from reviews.methods import methods, unfit
 from reviews.report_files import write_report
 from reviews.reports import Report, report
 from reviews.sampling import draw_sample
+from reviews.wording import facts, notes, prevalence_lines
 from studies.models import Role
 from tests.factories import make_person
 from tests.reviews.test_accuracy import four_coders, worse_in_german
@@ -28,7 +31,8 @@ def test_the_methods_are_written_out_with_the_studys_own_figures() -> None:
     told = " ".join(methods(report(make_reviewed())))
     assert "150 interviews in 2 languages (en 128, sw 22)" in told
     assert "60 of 150 segments" in told
-    assert "59 segments were coded, 0 of them by two" in told
+    assert "1 person coded it, blind to the machine’s codes. 59 segments were coded" in told
+    assert "0 of them by two or more people" in told
     assert "seed 5" in told
     assert "(dimensions: 2, of these scales: 0; codes: 4)" in told
 
@@ -46,8 +50,39 @@ def test_checklists_are_filled_where_the_system_knows_and_blank_elsewhere() -> N
     assert len(srqr) == 21
     assert coreq["12"] == "150 interviews, 150 segments"
     assert coreq["9"] == srqr["S21"] == "(researcher to fill)"
-    assert "1 people" in coreq["24"]
+    assert coreq["24"] == "1 person, blind; and a machine"
     assert "60 of 150" in srqr["S8"]
+
+
+def test_one_of_anything_is_not_called_several() -> None:
+    made = report(make_reviewed(), replicates=1)
+    assert made.sample
+    one = replace(
+        made,
+        interviews=1,
+        segments=1,
+        languages={"en": 1},
+        sample=replace(made.sample, size=1, population=1, reviewed=0, assigned=1, twice=1),
+        prevalence=tuple(replace(row, reviewed=1, coded=1) for row in made.prevalence),
+    )
+    told = [*methods(one), *notes(one), *(fact.value for fact in facts(one))]
+    told += [known for _number, _asked, known in checklist([*COREQ, *SRQR], one)]
+    told += [line.sentence for line in prevalence_lines(one.prevalence, one)]
+    text = "\n".join(told)
+    assert "The corpus holds 1 interview in 1 language (en 1), coded as 1 segment." in text
+    assert "from 1 blind human coding (" in text
+    assert "Not coded by anybody yet: 1 of 1 drawn segment." in text
+    several = "interviews segments languages people persons codings codes assignments replicates"
+    assert not re.findall(rf"\b1 (?:\w+ ){{0,2}}(?:{'|'.join(several.split())})\b", text)
+
+
+def test_a_sample_that_nobody_coded_is_not_said_to_be_coded() -> None:
+    made = report(make_reviewed(), replicates=1)
+    assert made.sample
+    none = replace(made, sample=replace(made.sample, coders=(), reviewed=0, twice=0))
+    assert "Nobody has coded anything of it yet." in " ".join(methods(none))
+    coreq = {number: known for number, _asked, known in checklist(COREQ, none)}
+    assert coreq["24"] == "(researcher to fill)"
 
 
 def test_every_section_stands_on_the_page_and_in_the_files(tmp_path: Path) -> None:

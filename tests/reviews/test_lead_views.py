@@ -105,7 +105,7 @@ def test_a_sample_is_drawn_and_continued_on_the_page() -> None:
     address = reverse("draw", args=[study.slug])
     data = {
         "size": "4", "strata": ["language"], "coders": ["ben", "Ana"], "per_item": "2",
-        "assisted": "0.5", "seed": "7", "new": "1",
+        "assisted": "50", "seed": "7", "new": "1",
     }  # fmt: skip
     assert lea.post(address, data).status_code == 302
     first = current_sample(study)
@@ -126,7 +126,16 @@ def test_a_sample_is_drawn_and_continued_on_the_page() -> None:
     assert [item.stratum for item in third.items.all()] == ["ar"]
     page = text(lea, "review", study)
     assert "This is round 3" in page
-    assert "of 9 segments coded" in page  # in all rounds
+    assert "of 9 drawn segments fully coded" in page  # in all rounds
+
+
+def test_the_page_asks_per_cent_and_keeps_the_share_that_the_command_keeps() -> None:
+    study = with_lead()
+    data = {"size": "4", "coders": ["ben", "Ana"], "overlap": "12.3", "assisted": "30", "new": "1"}
+    assert sign_in("lea").post(reverse("draw", args=[study.slug]), data).status_code == 302
+    sample = current_sample(study)
+    assert sample is not None
+    assert (sample.design["overlap"], sample.design["assisted"]) == (0.123, 0.3)
 
 
 def test_what_cannot_be_drawn_is_said_on_the_page() -> None:
@@ -137,6 +146,10 @@ def test_what_cannot_be_drawn_is_said_on_the_page() -> None:
     assert answer.status_code == 422
     assert "can’t be drawn" in answer.content.decode()
     assert lea.post(address, {"size": "-1", "new": "1"}).status_code == 422
+    answer = lea.post(address, {"size": "4", "overlap": "130", "new": "1"})
+    assert answer.status_code == 422
+    assert "Give it in per cent: a number from 0 to 100." in answer.content.decode()
+    assert "(or as many as above), %" in answer.content.decode()
     assert not Sample.objects.exists()
 
 

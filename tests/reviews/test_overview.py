@@ -1,5 +1,6 @@
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from coding.models import State, Work
 from studies.models import Role
@@ -20,7 +21,9 @@ def test_a_new_study_says_that_interviews_come_first(client: Client) -> None:
     study = make_study("new")
     client.force_login(make_person(study=study, role=Role.LEAD))
     page = client.get("/studies/new/").content.decode()
-    assert "manage.py import_transcripts new" in page
+    assert 'href="/studies/new/transcripts/add/" role="button">Add interviews' in page
+    client.force_login(make_person(study=study, role=Role.READER))
+    assert "Add interviews" not in client.get("/studies/new/").content.decode()
 
 
 def test_the_next_step_is_the_first_that_is_not_done(client: Client) -> None:
@@ -31,7 +34,29 @@ def test_the_next_step_is_the_first_that_is_not_done(client: Client) -> None:
     client.force_login(make_person(study=study, role=Role.LEAD))
     assert "manage.py draw_sample next" in client.get("/studies/next/").content.decode()
     make_sample(run, [segment])
-    assert "0 of 1 reviewed" in client.get("/studies/next/").content.decode()
+    assert "0 of 1 drawn segment fully coded" in client.get("/studies/next/").content.decode()
+
+
+def test_what_is_fully_coded_is_told_from_what_somebody_coded(client: Client) -> None:
+    study = make_study("half")
+    segments = [make_segment("text", study) for _ in range(4)]
+    run = make_run(make_revision(study))
+    sample = make_sample(run, segments[:2])
+    sample.items.update(coders_wanted=2)
+    draw = {"continues": sample, "design": {"sizes": []}}
+    later = make_sample(run, segments[2:3], **draw)
+    people = [make_person(name, study) for name in ("ann", "ben")]
+    asked = [(sample, 0, people), (sample, 1, people[:1]), (later, 2, people[:1])]
+    for drawn, place, who in asked:
+        item = drawn.items.get(segment=segments[place])
+        for person in who:
+            coding = make_coding(segments[place], run.revision, person=person)
+            item.assignments.create(person=person, coding=coding, answered_at=timezone.now())
+    client.force_login(make_person(study=study, role=Role.LEAD))
+    page = client.get("/studies/half/").content.decode()
+    assert "2 of 3 drawn segments fully coded" in page
+    assert "1 segment coded by two or more people" in page
+    assert "3 of all 4 segments coded by people" in page
 
 
 def test_what_the_machine_could_not_decide_is_not_called_decided(client: Client) -> None:

@@ -10,7 +10,7 @@ from django.test import Client
 
 from coding.models import Coding
 from reviews.models import Assignment, Sample
-from reviews.planning import Assumed, Rule, declare, more_by_stratum, planned
+from reviews.planning import Assumed, Rule, declare, planned
 from reviews.sampling import continue_sample, draw_sample
 from reviews.stats.designs import plan
 from studies.models import Event, Role, Study
@@ -91,7 +91,7 @@ def test_after_a_pilot_a_code_that_is_narrow_enough_needs_nothing_more() -> None
 def test_the_next_reviews_go_where_the_machine_was_wrong() -> None:
     study, sample = make_pilot()
     made = planned(study, half_width=0.04)
-    more = more_by_stratum(made.strata)
+    more = {one.key: one.more for one in made.strata if one.more}
     assert more["sw"] > more["en"]
     found = {one.key: one for one in made.strata}
     assert found["en"].errors == 0
@@ -185,6 +185,8 @@ def test_the_page_is_for_leads_and_readers(role: Role, status: int) -> None:
     assert answer.status_code == status
     if status == 200:
         assert "Where the next ones go" in answer.content.decode()
+        wrong = client.get(f"/studies/{study.slug}/plan/?half_width=4&prevalence=0&sensitivity=80")
+        assert "Give it in per cent: a number from 0.01 to 99.99." in wrong.content.decode()
     assert client.get(f"/api/studies/{study.slug}/plan/?half_width=4").status_code == status
 
 

@@ -323,7 +323,7 @@ def test_a_segment_nobody_coded_makes_no_number(tmp_path: Path) -> None:
         make_coding(segment, revision, run=run, codes=["hope"])
     made = report(study, replicates=50)
     text: Any = Page(html_file(made).decode()).text
-    assert "Not validated: the machine alone says 100.0 % of 5 codings." in text
+    assert "Not validated: the machine alone says 100.0 % of 5 machine codings." in text
     assert "nan" not in text.lower()
     write_report(made, tmp_path)
 

@@ -263,6 +263,30 @@ def test_the_command_says_who_is_asked_and_cannot_sign_in(
     assert "mara can’t" not in told
 
 
+def test_the_command_says_which_coders_are_new_and_whom_a_name_may_have_meant(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study = make_study("hopes")
+    make_revision(study)
+    for number in range(4):
+        make_segment(f"I hope {number}.", study)
+    for name in ("mara", "tomas", "coder1"):
+        make_person(name, study)
+    draw = ["draw_sample", "hopes", "--size", "4", "--seed", "1", "--coders"]
+    call_command(*draw, "mara,tmoas,eva,coder1,coder2", "--json")
+    assert json.loads(capsys.readouterr().out)["new_coders"] == [
+        {"name": "tmoas", "close": ["tomas"]},
+        {"name": "eva", "close": []},
+        {"name": "coder2", "close": []},  # and is nobody else for another number
+    ]
+    call_command(*draw, "mara,Tomass")
+    told = capsys.readouterr().out
+    assert "New in the study, made as coders: Tomass." in told
+    assert "Was “tomas” meant by “Tomass”?" in told
+    call_command(*draw, "mara,Tomass")
+    assert "New in the study" not in capsys.readouterr().out
+
+
 def reads(study: Study, **languages: list[str]) -> None:
     for name, given in languages.items():
         Membership.objects.filter(study=study, person=make_person(name, study)).update(reads=given)

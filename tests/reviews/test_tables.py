@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 
 from codebooks.models import Code, Revision
 from coding.models import Coding, Evidence, Mark, Run, Work
+from reviews.evidence_tables import load_quotations
 from reviews.models import Item, Ruling
 from reviews.tables import (
     attribute_names,
@@ -15,7 +16,6 @@ from reviews.tables import (
     load_machine,
     load_people,
     load_progress,
-    load_quotations,
     load_reference,
     load_table,
     load_units,

@@ -32,10 +32,15 @@ def test_a_lead_makes_a_training_and_sets_the_keys() -> None:
     study = made(8)
     lea = sign_in("lea")
     address = reverse("training", args=[study.slug])
-    data = {"coders": ["ana"], "size": "2", "interviews": "", "bar": "0.8", "window": "2"}
+    data = {"coders": ["ana"], "size": "2", "interviews": "", "bar": "80", "window": "2"}
     page = lea.post(address, data, follow=True).content.decode()
     assert "2 interviews have no key yet" in page
+    assert "Bar: 80 % of the decisions as in the key" in page
+    wrong = lea.post(address, data | {"bar": "0.8"})
+    assert wrong.status_code == 422
+    assert "Give it in per cent: a number from 1 to 100." in wrong.content.decode()
     [sample] = trainings(study)
+    assert sample.design["bar"] == 0.8
     first, second = without_key(sample)
     where = reverse("training-key", args=[study.slug, first.pk])
     assert "Key 1 of 2" in lea.get(where).content.decode()
@@ -76,7 +81,7 @@ def test_a_key_that_is_not_whole_is_not_kept_and_stays_on_the_page() -> None:
 
 def test_interviews_may_be_named_on_the_page() -> None:
     study = made(4)
-    data = {"coders": ["ana"], "interviews": "t01, t02", "bar": "0.8", "window": "2", "size": "9"}
+    data = {"coders": ["ana"], "interviews": "t01, t02", "bar": "80", "window": "2", "size": "9"}
     lea = sign_in("lea")
     assert lea.post(reverse("training", args=[study.slug]), data).status_code == 302
     [sample] = trainings(study)

@@ -258,7 +258,7 @@ def test_leads_and_readers_see_how_far_it_is_and_are_asked_nothing() -> None:
         make_person(name, sample.study, role)
         answer = sign_in(name).get(address(sample))
         assert answer.status_code == 200
-        assert "of 2 segments coded" in answer.content.decode()
+        assert "of 2 drawn segments fully coded" in answer.content.decode()
     assert not Assignment.objects.exists()
 
 

@@ -279,7 +279,10 @@ class Batches:
             return sent
         sent = Answer(200, b"".join(line + b"\n" for line in lines), head, how="chunked")
         if fault == "cut_mid":
-            sent.how = "half"
+            half = rows[: len(rows) // 2]  # these arrive, and half a line after them
+            sent.how, sent.entries = "half", [entry for _line, entry in half if entry]
+            rest = len(rows[len(half)][0]) // 2 if rows else 0
+            sent.arrives = sum(len(line) + 1 for line, _entry in half) + rest
             return sent
         sent.entries = [entry for _line, entry in rows if entry]
         return sent

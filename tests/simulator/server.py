@@ -87,6 +87,7 @@ class Answer:
     entries: Sequence[Entry] = ()
     delay: float = 0.0
     pause: float = 0.0  # seconds between the bytes of an answer that drips
+    arrives: int = 0  # bytes of one that comes by half, if not just half of them
 
 
 class Simulator:
@@ -389,7 +390,8 @@ class Wire(asyncio.Protocol):
         head += [f"{name}: {value}" for name, value in sent.headers.items()]
         start = ("\r\n".join(head) + "\r\n\r\n").encode("latin-1")
         if sent.how == "half":
-            transport.write(start + sent.body[: len(sent.body) // 2])
+            self.note(sent)
+            transport.write(start + sent.body[: sent.arrives or len(sent.body) // 2])
             asyncio.get_running_loop().call_later(0.02, transport.abort)
             return
         if sent.how == "drip":
@@ -424,8 +426,8 @@ class Wire(asyncio.Protocol):
         asyncio.get_running_loop().call_later(sent.pause, self.drip, sent, at + 1)
 
     def note(self, sent: Answer) -> None:
-        """Note that an answer arrives whole."""
-        if sent.entry and sent.how != "lost":
+        """Note that an answer arrives whole, or the entries that do of many."""
+        if sent.entry and sent.how not in ("lost", "half"):
             sent.entry.delivered = True
         for entry in sent.entries:
             entry.delivered = True

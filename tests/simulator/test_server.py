@@ -1,4 +1,5 @@
 import gc
+import http.client
 import json
 import socket
 import subprocess
@@ -112,6 +113,51 @@ def test_it_charges_for_what_it_answers_and_counts_for_nothing(simulator: Runnin
 def test_a_lost_answer_is_charged_and_not_delivered(simulator: Running) -> None:
     simulator.faults({"nth": 1, "fault": "reset_after"})
     with suppress(OSError):
+        send(f"{simulator.url}/v1/messages", ASK)
+    assert simulator.ledger["billed"] == 1
+    assert simulator.ledger["delivered"] == "0"
+
+
+def ask_in_a_batch(simulator: Running, count: int) -> str:
+    """Return the address of what became of so many requests in a batch."""
+    simulator.service.configure(batch_polls=0)
+    requests = [{"custom_id": f"key-{number}", "params": ASK} for number in range(count)]
+    batches = f"{simulator.url}/v1/messages/batches"
+    name = send(batches, {"requests": requests})[1]["id"]
+    assert send(f"{batches}/{name}")[1]["processing_status"] == "ended"
+    return f"{batches}/{name}/results"
+
+
+def lines_of(address: str) -> list[bytes]:
+    """Return the lines that arrive from there, be they cut or not."""
+    got = b""
+    request = urllib.request.Request(address, headers=HEADERS)  # noqa: S310
+    cut = suppress(OSError, http.client.IncompleteRead)
+    with urllib.request.urlopen(request, timeout=10) as answer, cut:  # noqa: S310
+        while more := answer.read1():
+            got += more
+    return got.split(b"\n")
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_of_results_that_are_cut_the_whole_lines_are_delivered(
+    simulator: Running, count: int
+) -> None:
+    simulator.batch_faults({"on": "results", "nth": 1, "fault": "cut_mid"})
+    address = ask_in_a_batch(simulator, count)
+    *whole, rest = lines_of(address)
+    assert len(whole) == count // 2
+    assert rest
+    told = [json.loads(line)["result"]["message"]["id"] for line in whole]
+    entries = simulator.ledger["entries"]
+    assert sorted(told) == sorted(e["request_id"] for e in entries if e["delivered"])
+    assert len(lines_of(address)) == count + 1
+    assert simulator.ledger["delivered"] == simulator.ledger["total"]
+
+
+def test_half_an_answer_is_not_delivered(simulator: Running) -> None:
+    simulator.faults({"nth": 1, "fault": "reset_mid"})
+    with suppress(OSError, http.client.IncompleteRead):
         send(f"{simulator.url}/v1/messages", ASK)
     assert simulator.ledger["billed"] == 1
     assert simulator.ledger["delivered"] == "0"

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studies import documents, sheets, sources
-from studies.files import Columns, Found, LeftOut, Note, Record, parse
+from studies.files import Columns, Found, LeftOut, Note, Record, parse, tables
 from studies.problems import Problem
+from studies.sources import Given, Named
 
 DIALOGUE = "Interviewer: How?\n\nParticipant: Well."
 
@@ -32,7 +33,7 @@ def left_out(path: Path | str, columns: Columns | None = None) -> list[tuple[int
     return [(one.row, str(one.reason)) for one in found if isinstance(one, LeftOut)]
 
 
-def sentence(paths: Sequence[Path | str], columns: Columns | None = None) -> str:
+def sentence(paths: Sequence[Named], columns: Columns | None = None) -> str:
     """Return the one sentence that `paths` get."""
     with pytest.raises(Problem) as problem:
         list(parse(paths, columns))
@@ -136,12 +137,70 @@ def test_an_id_is_made_up_only_where_there_is_no_column_for_it(tmp_path: Path) -
 def test_a_missing_column_is_said_with_those_there_are(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", [["id", "Q1", "Q2"], ["1", "a", "b"]])
     assert sentence([path]) == (
-        "“a.csv” has no column that looks like the interviews’ text: name it with --text-column; "
-        "the columns are id, Q1, Q2."
+        "“a.csv” has no column that looks like the interviews’ text: say which it is (in a "
+        "command, --text-column); the columns are id, Q1, Q2."
     )
     assert sentence([path], Columns(text="Q1,Q9")) == (
         "“a.csv” has no column “Q9”; its columns are id, Q1, Q2."
     )
+
+
+def test_a_table_says_what_its_columns_are_taken_for(tmp_path: Path) -> None:
+    rows = [["id", "lang", "country", "talk", "notes"], ["1", "", "", "x" * 300, "a\nb"]]
+    path = write_csv(tmp_path / "a.csv", [*rows, ["2", "pt", "Peru", "y", "z" * 201]])
+    [table] = tables([path])
+    assert (table.id, table.texts, table.language) == ("id", [], "lang")
+    assert table.attributes == ["country"]
+    assert (table.name, table.named, table.columns) == ("a.csv", True, rows[0])
+    assert table.examples["country"] == "Peru"
+    assert len(table.examples["talk"]) == 200
+    assert tables([path], Columns(text="talk"))[0].texts == ["talk"]
+    (tmp_path / "b.txt").write_text("words")
+    assert tables([tmp_path / "b.txt"]) == []
+
+
+def test_exactly_the_columns_that_are_named_are_read(tmp_path: Path) -> None:
+    first = write_csv(tmp_path / "a.csv", [["id", "language", "text"], ["1", "Python", "Hello."]])
+    second = write_csv(tmp_path / "b.csv", [["name", "text"], ["2", "Bye."]])
+    columns = Columns(text=["text"], attributes=["name"], exact=True)
+    found = [one for one in parse([first, second], columns) if isinstance(one, Record)]
+    assert [(one.id, one.language, one.attributes) for one in found] == [
+        ("a-1", "", {}),
+        ("b-1", "", {"name": "2"}),
+    ]
+    assert sentence([first], Columns(text=["talk"], exact=True)).startswith(
+        "“a.csv” has no column that looks like"
+    )
+
+
+def test_what_was_read_before_is_passed_over_with_its_remarks(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.csv", "b.txt", "c.csv", "d.docx", "e.txt")]
+    paths[0].write_bytes("id,text\n1,Café\n2,\n3,Crème\n".encode("cp1252"))
+    paths[1].write_bytes("Où est le café ? Très bien, merci.".encode("cp1252"))
+    write_csv(paths[2], [["id", "text"], ["4", "a"], ["5", "b", "c"]])
+    paths[3].write_bytes(b"no document")
+    paths[4].write_text("words")
+    whole = list(map(repr, parse(paths)))
+    counted = [place for place, one in enumerate(whole) if not one.startswith("Note")]
+    assert len(counted) == 8
+    assert len(whole) > 8
+    for after in range(8):
+        start = counted[after]
+        while start and whole[start - 1].startswith("Note"):
+            start -= 1
+        assert list(map(repr, parse(paths, None, after))) == whole[start:]
+    assert list(parse(paths, None, 8)) == []
+
+
+def test_a_file_may_lie_under_another_name_than_it_is_called(tmp_path: Path) -> None:
+    (tmp_path / "1").write_text("words")
+    (tmp_path / "2").write_text("id,text\n7,more words\n")
+    given = [Given(tmp_path / "1", "مقابلة.txt"), Given(tmp_path / "2", "t.CSV")]
+    found = [one for one in parse(given) if isinstance(one, Record)]
+    assert [(one.source, one.id) for one in found] == [("مقابلة.txt", "مقابلة"), ("t.CSV", "7")]
+    for name in ("notes.pdf", "none"):
+        assert str(tmp_path) not in sentence([Given(tmp_path / "1", name)])
+    assert sentence([Given(tmp_path / "9", "a.txt")]) == "There is no file or folder “a.txt”."
 
 
 def test_a_formula_is_the_text_it_is_written_with(tmp_path: Path) -> None:

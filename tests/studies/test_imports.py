@@ -1,6 +1,7 @@
 """Interviews come into a study, whole or with a reason."""
 
 import csv
+import json
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from django.db import transaction
 
 from studies import imports
 from studies.files import Found, Record
-from studies.imports import Imported, import_transcripts
+from studies.imports import Imported, import_transcripts, look
 from studies.models import Participant, Segment, Study, Transcript, Unit
 from studies.problems import Problem
 from tests.factories import (
@@ -273,11 +274,11 @@ def test_two_imports_of_one_file_at_once_store_it_once(
     path = table(
         tmp_path / "a.csv", [["id", "language", "text"], ["1", "en", TALK], ["2", "en", TALK]]
     )
-    look = imports._looked_up
+    looks = imports._looked_up
     looked: list[bool] = []
 
     def look_and_be_overtaken(study: Study, batch: list[Any]) -> list[Any]:
-        found = look(study, batch)
+        found = looks(study, batch)
         if not looked:
             looked.append(True)
             with transaction.atomic():
@@ -302,6 +303,86 @@ def test_progress_tells_how_many_and_of_about_how_many(
     )
     assert [done for done, _total in steps] == [2, 4, 5, 5]
     assert steps[-1] == (5, 5)
+
+
+MIXED = [
+    ["id", "language", "country", "text"],
+    ["1", "en", "Peru", TALK],
+    ["2", "", "Mali", "Hm 12"],
+    ["1", "en", "", "twice"],
+    ["3", "Klingonese", "Chad", TALK],
+    ["4", "", "", ""],
+    ["5", "", "", "Hm 13"],
+]
+
+
+def in_parts(study: Study, paths: Sequence[Any], **columns: Any) -> tuple[Imported, int]:
+    """Return what an import did that was broken off and taken up after every interview."""
+    imported, parts = Imported(), 0
+    while not imported.finished:
+        kept = json.loads(json.dumps(imported.as_json()))
+        so_far = Imported.of(kept, dict(imported.places))
+        imported = import_transcripts(study, paths, seconds=0, so_far=so_far, **columns)
+        parts += 1
+    return imported, parts
+
+
+def test_an_import_in_parts_is_the_same_import(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", MIXED)
+    (tmp_path / "b.txt").write_bytes("Où est le café ?".encode("cp1252"))
+    paths = [path, tmp_path / "b.txt"]
+    whole_study, study = make_study(), make_study()
+    whole = import_transcripts(whole_study, paths)
+    parted, parts = in_parts(study, paths)
+    assert parts > 6
+    assert parted.as_json() == whole.as_json()
+    shown = ("external_id", "text", "language", "language_source", "participant__attributes")
+    assert list(study.transcripts.order_by("pk").values_list(*shown)) == list(
+        whole_study.transcripts.order_by("pk").values_list(*shown)
+    )
+    assert [(one.subject, one.after) for one in study.events.all()] == [
+        (one.subject, one.after) for one in whole_study.events.all()
+    ]
+    again, _parts = in_parts(study, paths)
+    assert (counts(again), again.languages) == ({"unchanged": 5, "left_out": 2}, {})
+
+
+def test_two_files_of_one_name_are_two_files(tmp_path: Path) -> None:
+    study = make_study()
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "talk.txt").write_text(f"{TALK} {folder}")
+    imported = import_transcripts(study, [tmp_path / "a" / "talk.txt", tmp_path / "b" / "talk.txt"])
+    assert counts(imported)["created"] == 1
+    assert reasons(imported) == [("talk", "The same id stands in talk.txt already.")]
+
+
+def test_a_look_says_what_an_import_would_do_and_stores_nothing(tmp_path: Path) -> None:
+    study = make_study()
+    path = table(tmp_path / "a.csv", MIXED)
+    imported, first = look(study, [path], seconds=9)
+    assert counts(imported) == {"created": 4, "left_out": 2}
+    assert reasons(imported)[0] == ("1", "The same id stands in a.csv:2 already.")
+    assert [(one.record.id, one.language, one.source) for one in first] == [
+        ("1", "en", "declared"),
+        ("2", "und", "unsure"),
+        ("3", "en", "detected"),
+        ("5", "und", "unsure"),
+    ]
+    assert not study.transcripts.exists()
+    assert not study.events.exists()
+    import_transcripts(study, [path])
+    rows = [*MIXED[:3], ["3", "de", "Chad", "Other words."]]
+    imported, first = look(study, [table(tmp_path / "a.csv", rows)], seconds=9)
+    assert counts(imported) == {"unchanged": 2, "changed": 1}
+    assert first[2].language == "de"
+    assert study.transcripts.get(external_id="3").text == TALK
+
+
+def test_a_look_ends_in_time(tmp_path: Path) -> None:
+    rows = [["id", "text"], *([f"{n}", TALK] for n in range(900))]
+    imported, first = look(make_study(), [table(tmp_path / "a.csv", rows)], seconds=0)
+    assert (imported.created, imported.finished, len(first)) == (1, False, 1)
 
 
 def test_the_report_is_bounded_but_counts_all(

@@ -164,6 +164,20 @@ def test_many_rows_are_said_to_be_many(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MOST_COUNTED > ROWS
 
 
+def test_many_interviews_with_the_same_words_are_said_to_be_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study = make_study()
+    for number in range(ROWS_WITH_WORDS + 5):
+        make_transcript(f"They said so {number}", study)
+    index(study)
+    found = page(study, Asked(text="said so"))
+    assert (found.total, found.more_than_total) == (ROWS_WITH_WORDS + 5, False)
+    monkeypatch.setattr("studies.lists.MOST_FOUND", ROWS_WITH_WORDS + 2)
+    found = page(study, Asked(text="said so"))
+    assert (found.total, found.more_than_total) == (ROWS_WITH_WORDS + 2, True)
+
+
 @pytest.mark.parametrize("name", ["age", "a'b", "two words", "%s", "größe", "a.b", "a[0]"])
 def test_any_name_of_an_attribute_can_be_asked_for(name: str) -> None:
     study = make_study()

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from studies.models import Role
-from studies.people import add_person, coder_named, create_study, study_named
+from studies.people import add_person, coder_named, create_study, free_slug, study_named
 from studies.problems import Problem
 from tests.factories import make_person, make_study
 
@@ -28,6 +28,49 @@ def test_a_short_name_must_fit_into_an_address(slug: str) -> None:
 def test_a_study_needs_a_name() -> None:
     with pytest.raises(Problem, match="needs a name"):
         create_study("hopes", "  ")
+
+
+def test_whoever_makes_a_study_leads_it_under_their_name() -> None:
+    ana = make_person("ana")
+    study, _created = create_study(
+        "hopes", "Hopes", unit="answer", evidence_required=True, lead=ana
+    )
+    assert (study.unit, study.evidence_required) == ("answer", True)
+    assert [(one.name, one.person, one.role) for one in study.memberships.all()] == [
+        ("ana", ana, Role.LEAD)
+    ]
+    assert [(one.action, one.subject, one.after) for one in study.events.all()] == [
+        ("study_made", "hopes", {"name": "Hopes", "unit": "answer", "evidence_required": True}),
+        ("added", "ana", {"role": "lead"}),
+    ]
+
+
+def test_whoever_leads_a_study_gets_it_again_and_nobody_else_even_its_name() -> None:
+    ana, ben = make_person("ana"), make_person("ben")
+    study, _created = create_study("hopes", "Hopes", unit="interview", lead=ana)
+    assert create_study("hopes", "Hopes", unit="interview", lead=ana) == (study, False)
+    with pytest.raises(Problem, match="named “Hopes”"):
+        create_study("hopes", "Hopes", unit="answer", lead=ana)
+    with pytest.raises(Problem, match="is taken already") as problem:
+        create_study("hopes", "Hopes", unit="interview", lead=ben)
+    assert "Hopes" not in str(problem.value)
+    assert study.memberships.count() == 1
+
+
+def test_a_short_name_is_made_from_the_name_and_free() -> None:
+    ana, ben = make_person("ana"), make_person("ben")
+    assert free_slug("Höpes & worries!", ana) == "hopes-worries"
+    assert free_slug("آمال ومخاوف", ana) == "study"
+    assert free_slug("", ana) == "study"
+    create_study("study", "آمال ومخاوف", lead=ana)
+    assert free_slug("آمال  ومخاوف", ana) == "study"  # sent twice, it is one
+    assert free_slug("آمال ومخاوف", ben) == free_slug("مخاوف", ana) == "study-2"
+    assert len(free_slug("x" * 200, ana)) <= 50
+
+
+def test_a_name_loses_what_no_database_holds_and_keeps_what_scripts_need() -> None:
+    name = "\x00می\u200cخواهم\ud800\x07"
+    assert create_study("hopes", name)[0].name == "می\u200cخواهم"
 
 
 def test_an_unknown_study_is_answered_with_those_that_exist() -> None:

@@ -3,6 +3,7 @@
 import pytest
 from django.db import connection
 
+from studies import search
 from studies.models import Searchable, Study
 from studies.search import bring_up_to_date, forget, index, matching, missing, snippets
 from studies.words import PIECE
@@ -100,6 +101,27 @@ def test_pages_go_on_and_come_back() -> None:
     assert matching(every, "word", 3, before=rows[6]) == rows[3:6]
     assert matching(every.filter(pk__in=rows[4:]), "word", 3) == rows[4:]
     assert matching(every, "word", 3, after=rows[2], narrow=False) == rows[3:6]
+
+
+def test_words_are_found_in_a_row_and_in_order(study: Study) -> None:
+    rows = [make_transcript(f"They said so {number}", study).pk for number in range(5)]
+    index(study)
+    every = study.transcripts.all()
+    assert matching(every, "said so", 50) == rows
+    assert matching(every, "said so", 2, after=rows[1]) == rows[2:4]
+    assert matching(every, "said so", 2, before=rows[3], narrow=False) == rows[1:3]
+    assert matching(every.filter(language="sw"), "said so", 50) == []
+    assert matching(every, "so said", 50) == []
+    assert found(study, "失业") == ["zh"]
+
+
+def test_many_are_indexed_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "BATCH", 3)
+    study, told = make_study(), []
+    rows = [make_transcript(f"word {number}", study).pk for number in range(8)]
+    assert index(study, advance=lambda done, of: told.append((done, of))) == 0
+    assert told == [(3, 8), (6, 8), (8, 8)]
+    assert matching(study.transcripts.all(), "word", 50) == rows
 
 
 def test_what_is_imported_after_a_search_is_found_by_the_next() -> None:

@@ -65,7 +65,7 @@ def test_words_carry_their_language_and_direction() -> None:
     study = make_study("words")
     row = make_transcript("مرحبا", study, language="ar")
     page = signed_in(study, Role.READER).get(f"/studies/words/transcripts/{row.pk}/")
-    assert '<p class="words" lang="ar" dir="auto">مرحبا</p>' in page.content.decode()
+    assert 'lang="ar" dir="auto" data-start="0" data-evidence>مرحبا</p>' in page.content.decode()
 
 
 def test_a_lead_corrects_the_language_of_several_at_once() -> None:
@@ -167,6 +167,7 @@ def test_a_failure_is_said_in_plain_words_even_when_nobody_is_known() -> None:
     ("address", "name"),
     [
         ("speakers", "Transcripts"),
+        ("transcripts/add", "Transcripts"),
         ("plan", "Review"),
         ("compare", "Agreement"),
         ("drift", "Agreement"),
@@ -183,6 +184,18 @@ def test_the_bar_says_to_which_of_the_pages_a_page_belongs(address: str, name: s
     bar = page.partition('class="study-bar"')[2].partition("</nav>")[0]
     assert bar.count("aria-current") == 1
     assert f'aria-current="page">{name}</a>' in bar
+
+
+def test_an_empty_list_leads_a_lead_to_adding_interviews_and_nobody_else() -> None:
+    study = make_study("new")
+    page = signed_in(study, Role.LEAD).get("/studies/new/transcripts/").content.decode()
+    assert page.count('href="/studies/new/transcripts/add/"') == 1
+    assert "<search>" not in page
+    page = signed_in(study, Role.READER).get("/studies/new/transcripts/").content.decode()
+    assert "/add/" not in page
+    make_transcript("I hope so.", study)
+    page = signed_in(study, Role.LEAD).get("/studies/new/transcripts/").content.decode()
+    assert page.count('href="/studies/new/transcripts/add/"') == 1
 
 
 def test_without_interviews_nobody_speaks_and_nothing_is_to_be_saved() -> None:

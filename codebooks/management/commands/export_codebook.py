@@ -5,15 +5,15 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext
 from rich.console import Console
 
-from codebooks.exchange import write
-from codebooks.revisions import as_book, current_revision
+from codebooks.exports import export_codebook
+from codebooks.revisions import current_revision
 from config.commands import Command as BaseCommand
 from studies.people import study_named
 from studies.problems import _ as mark
 
 
 class Command(BaseCommand):
-    help = mark("Export a study’s newest codebook as YAML, CSV or XLSX.")
+    help = mark("Export a study’s newest codebook as YAML, CSV, XLSX or QDC (REFI-QDA).")
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("study", metavar="STUDY")
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def work(self, **options: Any) -> dict[str, Any]:
         study = study_named(options["study"])
         revision = current_revision(study)
-        losses = write(as_book(revision), options["path"])
+        losses = export_codebook(revision, options["path"])
         return {
             "study": study.slug,
             "codebook": revision.codebook.name,

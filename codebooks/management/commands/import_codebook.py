@@ -13,7 +13,7 @@ from studies.problems import _ as mark
 
 
 class Command(BaseCommand):
-    help = mark("Import a codebook from YAML, CSV or XLSX.")
+    help = mark("Import a codebook from YAML, CSV, XLSX or QDC (REFI-QDA).")
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("study", metavar="STUDY")

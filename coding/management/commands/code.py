@@ -21,7 +21,15 @@ from coding.loop import BUDGET_SPENT, work_loop
 from coding.models import CoderKind, Run, State
 from coding.prompts import write
 from coding.replicates import start_replicates, still_to_repeat
-from coding.runs import amount, coder_for, findings, guide, progress, start_run
+from coding.runs import (
+    amount,
+    coder_for,
+    embedded_run,
+    findings,
+    guide,
+    progress,
+    start_run,
+)
 from coding.tasks import wake
 from coding.wording import estimate_sentences, money, reason, share
 from config.commands import Command as BaseCommand
@@ -85,7 +93,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--estimate",
             action="store_true",
-            help=gettext("only say what Claude would cost; nothing is sent that costs money"),
+            help=gettext("only say what it would cost; nothing is sent that costs money"),
         )
         parser.add_argument(
             "--replicates",
@@ -111,7 +119,9 @@ class Command(BaseCommand):
         where = {"base_url": options["base_url"], "service": options["service"]}
         if options["estimate"]:
             again = self.to_repeat(study, options) if times is not None else []
-            planned = estimate(study, options["model"], **where, again=again)
+            planned = estimate(
+                study, options["model"], coder=options["coder"], **where, again=again
+            )
             return {
                 "study": study.slug,
                 "estimate": {**planned.as_json(), "batch": options["batch"]},
@@ -174,11 +184,14 @@ class Command(BaseCommand):
 
     def to_repeat(self, study: Study, options: dict[str, Any]) -> list[int]:
         """Return the segments that replicates would have to code, before anything is made."""
-        model = options["model"] or MODEL
-        digest = write(guide(current_revision(study))).digest
-        run = study.runs.filter(
-            coder=CoderKind.CLAUDE, model=model, prompt_digest=digest, replicate=0
-        ).first()
+        if options["coder"] == CoderKind.EMBEDDED:
+            run = embedded_run(study)
+        else:
+            model = options["model"] or MODEL
+            digest = write(guide(current_revision(study))).digest
+            run = study.runs.filter(
+                coder=CoderKind.CLAUDE, model=model, prompt_digest=digest, replicate=0
+            ).first()
         return still_to_repeat(study, run, options["replicates"], options["share"], options["seed"])
 
     def bring_on(self, run: Run, coder: Coder, options: dict[str, Any]) -> None:
@@ -227,6 +240,12 @@ class Command(BaseCommand):
             made = result["estimate"]
             for sentence in estimate_sentences(made, batch=made["batch"]):
                 console.print(sentence, markup=False, highlight=False)
+            if made["coder"] == CoderKind.EMBEDDED:
+                console.print(
+                    gettext("With --coder claude it says what Claude would cost."),
+                    markup=False,
+                    highlight=False,
+                )
             return
         console.print(facts(result))
         for again in result["replicates"]:

@@ -20,6 +20,7 @@ from reviews.stability_wording import stability_page
 from studies.people import study_named
 from studies.problems import Problem
 from studies.problems import _ as mark
+from studies.seeds import check_seed
 
 
 class Command(BaseCommand):
@@ -59,8 +60,9 @@ class Command(BaseCommand):
     def work(self, **options: Any) -> dict[str, Any]:
         study = study_named(options["study"])
         runs, revisions = options["runs"], options["revisions"]
-        if options["draws"] < 1 or options["seed"] < 0:
-            raise Problem(mark("Chance needs one draw or more, and a seed from 0 upwards."))
+        check_seed(options["seed"])
+        if options["draws"] < 1:
+            raise Problem(mark("Chance needs one draw or more."))
         luck = {"seed": options["seed"], "replicates": options["draws"]}
         if options["replicates"]:
             if revisions is not None or len(runs) > 1 or options["map"]:

@@ -125,7 +125,7 @@ def steps(coder: str, folder: Path) -> None:
         step(_("The machine codes"), "code", SLUG, "--coder", "claude", "--yes")
     else:
         if os.environ.get("ANTHROPIC_API_KEY"):
-            step(_("What Claude would cost"), "code", SLUG, "--estimate")
+            step(_("What Claude would cost"), "code", SLUG, "--coder", "claude", "--estimate")
             told.print(_("Claude was not asked. To use it: make demo CODER=claude"))
         step(_("The machine codes"), "code", SLUG)
     step(_("A sample for people"), *DRAW, "--size", str(SAMPLE_SIZE), "--seed", str(SEED))

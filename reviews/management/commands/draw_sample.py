@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -6,14 +7,14 @@ from rich.console import Console
 from rich.table import Table
 
 from config.commands import Command as BaseCommand
-from config.commands import listed
+from config.commands import listed, show_newcomers
 from reviews.drawing import draw
 from reviews.models import Purpose, Sample
 from reviews.reviewing import progress
 from reviews.sampling import vacant
 from reviews.training import BAR, WINDOW, draw_training
 from studies.models import Membership, Study
-from studies.people import study_named
+from studies.people import names_in, newcomers, study_named
 from studies.problems import Problem, _
 
 
@@ -109,6 +110,7 @@ class Command(BaseCommand):
 
     def work(self, **options: Any) -> dict[str, Any]:
         study = study_named(options["study"])
+        known = names_in(study)
         sample = self.drawn(study, options)
         stand = progress(sample)
         return {
@@ -126,6 +128,7 @@ class Command(BaseCommand):
             "answered": stand.answered,
             "assisted": sample.items.filter(assisted=True).count(),
             "coders": {name: asked for name, (_done, asked) in stand.by_coder.items()},
+            "new_coders": [asdict(one) for one in newcomers(known, sample.design["coders"])],
             "without_sign_in": without_sign_in(sample),
             "vacant": [
                 {
@@ -182,6 +185,7 @@ class Command(BaseCommand):
                 highlight=False,
                 markup=False,
             )
+        show_newcomers(console, result["new_coders"])
         for gap in result["vacant"]:
             console.print(gap["sentence"], highlight=False, markup=False, soft_wrap=True)
         for name in result["without_sign_in"]:

@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -6,9 +7,9 @@ from rich.console import Console
 
 from coding.models import Found
 from config.commands import Command as BaseCommand
-from config.commands import progress
+from config.commands import progress, show_newcomers
 from reviews.codings import import_codings
-from studies.people import study_named
+from studies.people import names_in, newcomers, study_named
 from studies.problems import _
 
 SHOWN = 20
@@ -22,7 +23,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "path",
             metavar="PATH",
-            help=gettext("CSV: transcript,segment,coder,dimension,code,value,start,end,quote"),
+            help=gettext(
+                "CSV: transcript,segment,coder,dimension,code,value,start,end,quote; "
+                "or a project of REFI-QDA (qdpx)"
+            ),
         )
         parser.add_argument(
             "--as-run",
@@ -32,6 +36,7 @@ class Command(BaseCommand):
 
     def work(self, **options: Any) -> dict[str, Any]:
         study = study_named(options["study"])
+        known = names_in(study)
         with progress(gettext("Rows")) as bar:
             imported = import_codings(study, options["path"], options["as_run"], bar.at)
         left_out = [
@@ -55,7 +60,11 @@ class Command(BaseCommand):
             "joined": imported.joined,
             "evidence": imported.evidence,
             "coders": sorted(imported.coders),
+            "new_coders": []
+            if imported.run
+            else [asdict(one) for one in newcomers(known, sorted(imported.coders))],
             "left_out": left_out,
+            "remarks": [remark.sentence(gettext) for remark in imported.remarks],
         }
 
     def show(self, result: dict[str, Any], console: Console) -> None:
@@ -85,6 +94,9 @@ class Command(BaseCommand):
             console.print(
                 gettext("Quotations: %(found)s") % {"found": " · ".join(found)}, highlight=False
             )
+        show_newcomers(console, result["new_coders"])
+        for remark in result["remarks"]:
+            console.print(remark, highlight=False, markup=False)
         for one in result["left_out"][:SHOWN]:
             console.print(
                 gettext("Left out, line %(line)d: %(reason)s") % one,

@@ -1,40 +1,18 @@
 // Adds to the page of a disagreement: both sides' evidence in the interview, and keys.
 // The form works without it.
 
-import { mark, pointAt, readTurns, style } from "./evidence.js";
+import { leadIn } from "./interview.js";
 import { listen } from "./keys.js";
+import { lookOn, showOpinions } from "./opinions.js";
 
 const form = document.getElementById("ruling");
 const why = document.getElementById("why");
 const turns = [...document.querySelectorAll("#turns > li")];
-const opinions = [...document.querySelectorAll(".opinion")];
-const passages = [...document.querySelectorAll("[data-passage]")];
-let place = -1; // which passage was looked at last
 
-readTurns();
-opinions.forEach((opinion, number) => {
-  const { initials, color } = opinion.dataset;
-  style(`opinion-${number}`, color, number);
-  mark(`opinion-${number}`, JSON.parse(opinion.dataset.passages), { initials, color });
-});
+showOpinions();
 
 // Of one answer in its interview: have it in sight, with what was asked before it.
-if (turns.some((turn) => turn.classList.contains("around"))) {
-  const asked = turns.find((turn) => !turn.classList.contains("around"));
-  const before = asked?.previousElementSibling;
-  (before?.classList.contains("interviewer") ? before : asked)?.scrollIntoView({ block: "start", behavior: "instant" });
-}
-
-for (const button of passages) {
-  button.hidden = false;
-  button.addEventListener("click", () => look(passages.indexOf(button)));
-}
-
-function look(number) {
-  if (!passages.length) return;
-  place = (number + passages.length) % passages.length;
-  pointAt(passages[place].dataset.passage.split("-").map(Number));
-}
+if (turns.some((turn) => turn.classList.contains("around"))) leadIn()?.scrollIntoView({ block: "start", behavior: "instant" });
 
 /** Choose a verdict and go on to its reason. */
 function choose(radio) {
@@ -66,8 +44,8 @@ const act = {
   yes: () => choose(form.querySelector('[data-act="yes"]')),
   no: () => choose(form.querySelector('[data-act="no"]')),
   unsure: () => choose(form.querySelector('[data-act="unsure"]')),
-  previous_evidence: () => look(place - 1),
-  next_evidence: () => look(place + 1),
+  previous_evidence: () => lookOn(-1),
+  next_evidence: () => lookOn(1),
   next_turn: () => stepTurn(1),
   previous_turn: () => stepTurn(-1),
   skip: () => { document.getElementById("next").click(); },

@@ -46,7 +46,7 @@ export function showTurns(question) {
 }
 
 /** Where reading begins: the question before the answer that is asked about, else the first turn. */
-function leadIn() {
+export function leadIn() {
   const asked = list.querySelector(":scope > :not(.around)");
   const before = asked?.previousElementSibling;
   return (before?.classList.contains("interviewer") ? before : asked) ?? list.firstElementChild;

@@ -5,6 +5,7 @@ from django.utils.translation import gettext
 from rich.console import Console
 
 from config.commands import Command as BaseCommand
+from studies.models import Unit
 from studies.people import create_study
 from studies.problems import _ as mark
 
@@ -18,10 +19,21 @@ class Command(BaseCommand):
         parser.add_argument(
             "--fictional", action="store_true", help=gettext("its interviews are made up")
         )
+        parser.add_argument("--unit", choices=Unit.values, help=gettext("what one coding is about"))
+        parser.add_argument(
+            "--evidence-required",
+            action="store_true",
+            default=None,
+            help=gettext("whoever says yes must point at words that say so"),
+        )
 
     def work(self, **options: Any) -> dict[str, Any]:
         study, created = create_study(
-            options["study"], options["name"], fictional=options["fictional"]
+            options["study"],
+            options["name"],
+            fictional=options["fictional"],
+            unit=options["unit"],
+            evidence_required=options["evidence_required"],
         )
         return {"study": study.slug, "name": study.name, "created": created}
 

@@ -20,7 +20,7 @@ SHOWN = 50  # rows of the report in a terminal; --json gives more
 class Command(BaseCommand):
     help = mark(
         "Import interviews: csv, tsv, xlsx, jsonl (a row an interview); txt, md, docx, vtt, srt "
-        "(a file an interview); a folder or zip of them."
+        "(a file an interview); qdpx (a project of REFI-QDA); a folder or zip of them."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -43,6 +43,33 @@ def test_the_command_codes_a_study_and_says_what_it_did(
 
 
 @pytest.mark.django_db
+def test_an_estimate_is_of_the_coder_that_would_run(
+    simulator: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = make_study("hopes")
+    make_revision(study)
+    for number in range(3):
+        make_segment(f"I hope for {number}.", study)
+    planned = run(capsys, "hopes", "--estimate")["estimate"]
+    assert (planned["coder"], planned["segments"], planned["usd"]) == ("embedded", 3, 0)
+    assert planned["usd_batch"] is None
+    assert not study.runs.exists()
+    call_command("code", "hopes", "--estimate")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "costs nothing; 3 segments are left for it to code." in shown
+    assert "With --coder claude it says what Claude would cost." in shown
+    run(capsys, "hopes")
+    assert run(capsys, "hopes", "--estimate")["estimate"]["segments"] == 0
+    again = run(capsys, "hopes", "--estimate", "--replicates", "3", "--share", "1")
+    assert again["estimate"]["segments"] == 6
+    call_command("code", "hopes", "--estimate")
+    assert "nothing is left for it to code" in " ".join(capsys.readouterr().out.split())
+    claude = run(capsys, "hopes", "--coder", "claude", "--estimate")["estimate"]
+    assert (claude["coder"], claude["segments"]) == ("claude", 3)
+    assert claude["usd"] > 0
+
+
+@pytest.mark.django_db
 def test_claude_says_its_price_first_and_what_it_cost_after(
     simulator: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +137,24 @@ def wait_for(simulator: Running, requests: int, process: "subprocess.Popen[str]"
         time.sleep(0.005)
 
 
+def begin_and_kill(place: Place, simulator: Running, requests: int, seconds: float) -> None:
+    """Begin the run and kill it so many seconds after it sent so many requests."""
+    process = place.begin()
+    wait_for(simulator, simulator.service.books.requests + requests, process)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def to_its_end(place: Place, *arguments: str) -> Any:
+    """Begin the run and return what the command said when it was done."""
+    process = place.begin(*arguments)
+    out, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    return json.loads(out)
+
+
 def test_killed_in_the_middle_and_started_again_nothing_is_lost_or_done_twice(
     simulator: Running, tmp_path: Path
 ) -> None:
@@ -119,16 +164,8 @@ def test_killed_in_the_middle_and_started_again_nothing_is_lost_or_done_twice(
     place = Place(tmp_path, simulator, count)
     chance = random.Random(11)  # noqa: S311  when to kill is no secret
     for _kill in range(kills):
-        process = place.begin()
-        wait_for(simulator, simulator.service.books.requests + chance.randint(5, 35), process)
-        time.sleep(chance.random() / 20)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-    process = place.begin()
-    out, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    said = json.loads(out)
+        begin_and_kill(place, simulator, chance.randint(5, 35), chance.random() / 20)
+    said = to_its_end(place)
 
     assert place.ask("select state, count(*) from coding_work group by state") == [("done", count)]
     assert place.ask("select count(*), count(distinct segment_id) from coding_coding") == [
@@ -181,16 +218,8 @@ def test_killed_again_and_again_while_the_service_fails_nothing_is_lost_or_booke
     place = Place(tmp_path, simulator, count)
     chance = random.Random(29)  # noqa: S311  when to kill is no secret
     for _kill in range(kills):
-        process = place.begin()
-        wait_for(simulator, simulator.service.books.requests + chance.randint(3, 30), process)
-        time.sleep(chance.random() / 20)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-    process = place.begin()
-    out, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors
-    said = json.loads(out)
+        begin_and_kill(place, simulator, chance.randint(3, 30), chance.random() / 20)
+    said = to_its_end(place)
 
     states = dict(place.ask("select state, count(*) from coding_work group by state"))
     assert states == {"done": count - 2, "refused": 1, "failed": 1}
@@ -310,10 +339,7 @@ def test_killed_at_any_point_of_a_batch_nothing_is_lost_sent_or_booked_twice(
         wait_until(process, moment)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    process = place.begin("--batch")
-    out, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    said = json.loads(out)
+    said = to_its_end(place, "--batch")
     assert said["segments"]["done"] == count
     assert place.ask("select count(*), count(distinct segment_id) from coding_coding") == [
         (count, count)
