@@ -229,6 +229,11 @@ def cut_down(study: Study, asked: Asked) -> "QuerySet[Transcript]":
             chosen = chosen.filter(pk__in=there.values("transcript"))
         else:  # NOT IN would have PostgreSQL ask of each one by one
             chosen = chosen.filter(~Exists(there.filter(transcript=OuterRef("pk"))))
+        if asked.state == State.NOT_CODED:
+            # Few, as a rule, and each has segments: those without a coding are found first, so
+            # that PostgreSQL joins half as much.
+            bare = Segment.objects.exclude(codings__run__isnull=False)
+            chosen = chosen.filter(pk__in=bare.values("transcript"))
     return chosen
 
 
