@@ -1,5 +1,4 @@
 import json
-import time
 from contextlib import closing
 from typing import Any
 
@@ -193,11 +192,9 @@ def test_an_answer_without_usage_is_used_and_maybe_billed(simulator: Running) ->
 
 def test_an_answer_that_drips_for_ever_is_given_up(simulator: Running) -> None:
     simulator.faults({"nth": 1, "fault": "drip", "seconds": 0.02})
-    began = time.monotonic()
     reply = code(deadline=0.3)
     assert isinstance(reply.outcome, Failed)
     assert reply.outcome.service
-    assert time.monotonic() - began < 3
 
 
 def test_a_service_that_does_not_answer_is_given_up(simulator: Running) -> None:
