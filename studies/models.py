@@ -293,6 +293,33 @@ class Transcript(models.Model):
         return self.external_id
 
 
+class Translation(models.Model):
+    """An interview in another language, turn by turn, for whoever reads it; never evidence."""
+
+    transcript = models.ForeignKey(Transcript, models.CASCADE, related_name="translations")
+    language = models.CharField(_("language"), max_length=35)
+    # The name of the model or person that made it, or of the file it came from.
+    maker = models.CharField(_("made by"), max_length=200)
+    machine = models.BooleanField(_("made by a machine"), default=True)
+    made_at = models.DateTimeField(_("made"), auto_now_add=True)
+    # {"0": "…", "57": "…"}: where a turn starts in the text, and its words. A turn that is cut
+    # anew later has none.
+    turns = models.JSONField(_("turns"), default=dict)
+
+    class Meta:
+        verbose_name = _("translation")
+        verbose_name_plural = _("translations")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["transcript", "language"],
+                name="an_interview_has_one_translation_into_a_language",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transcript_id}: {self.language}"
+
+
 class Searchable(models.Model):
     """A piece of a transcript whose words the search holds under this row's number.
 
