@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from config.admin import NeverAdded
-from studies.models import Membership, Participant, Study, Transcript
+from studies.models import Membership, Participant, Study, Transcript, Translation
 
 
 class Memberships(admin.TabularInline):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -44,3 +44,16 @@ class TranscriptAdmin(NeverAdded):
         rows: QuerySet[Transcript] = super().get_queryset(request)
         on_a_list = not (request.resolver_match and "object_id" in request.resolver_match.kwargs)
         return rows.defer("text", "turns") if on_a_list else rows
+
+
+@admin.register(Translation)
+class TranslationAdmin(NeverAdded):
+    list_display = ("transcript_id", "language", "maker", "machine", "made_at")
+    list_filter = ("machine", "language")
+    readonly_fields = tuple(field.name for field in Translation._meta.fields)
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Translation]":
+        rows: QuerySet[Translation] = super().get_queryset(request)
+        on_a_list = not (request.resolver_match and "object_id" in request.resolver_match.kwargs)
+        return rows.defer("turns") if on_a_list else rows

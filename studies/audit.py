@@ -26,6 +26,8 @@ class Action(models.TextChoices):
     """What is recorded, as a person reads it."""
 
     IMPORTED = "imported", _("interviews imported")
+    TRANSLATIONS_IMPORTED = "translations_imported", _("translations imported")
+    TRANSLATED = "translated", _("interviews translated")
     LANGUAGE_CORRECTED = "language_corrected", _("language corrected")
     ROLES_CORRECTED = "roles_corrected", _("roles of speakers corrected")
     CODEBOOK_IMPORTED = "codebook_imported", _("codebook imported")
@@ -83,6 +85,7 @@ NAMES = {
     "languages": _("languages"),
     "left_out": _("left out"),
     "looks": _("looks"),
+    "maker": _("made by"),
     "model": _("model"),
     "name": _("name"),
     "passages": _("passages"),
@@ -97,6 +100,8 @@ NAMES = {
     "segments": _("segments"),
     "stopped": _("stopped because"),
     "strata": _("strata"),
+    "translated": _("interviews translated"),
+    "translated_anew": _("interviews translated anew"),
     "unit": _("unit"),
     "updated": _("interviews with other attributes"),
     "username": _("user name"),

@@ -6,6 +6,8 @@ Plain Python. Positions in a file are led to the text that is kept of it by `stu
 import re
 from dataclasses import dataclass
 
+from .problems import Problem, _
+
 _UNKEPT = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff]")
 _BREAKS = str.maketrans({"\x0b": "\n", "\x0c": "\n"})
 
@@ -35,3 +37,14 @@ def cleaned(text: str) -> tuple[str, Cut]:
         return text, Cut()
     halves = sum(character >= "\ud800" for character in unkept)
     return _UNKEPT.sub("", text.translate(_BREAKS)), Cut(len(unkept) - halves, halves)
+
+
+def damaged(halves: int) -> Problem:
+    """Return what to say of a text with so many halves of characters."""
+    return Problem(
+        _(
+            "It holds damaged characters (%(count)s): save the file as UTF-8 from where it "
+            "was made."
+        ),
+        count=halves,
+    )

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from . import documents, projects, sheets
-from .cleaning import Cut, cleaned
+from .cleaning import Cut, cleaned, damaged
 from .problems import Problem, _
 from .sources import (
     DOCUMENTS,
@@ -181,6 +181,29 @@ def tables(paths: Sequence[Named], columns: Columns | None = None) -> list[Table
             )
         )
     return found
+
+
+def one_table(path: Named) -> tuple[sheets.Sheet, list[Problem]]:
+    """Return the table that the file at `path` is, with remarks on how it was read."""
+    found = sources([path])
+    source = found[0]
+    if len(found) > 1 or isinstance(source, Refused) or source.kind not in SHEETS:
+        raise Problem(
+            _("“%(file)s” is no table: give one file of these kinds: %(kinds)s."),
+            file=printable(source.name),
+            kinds="csv, jsonl, tsv, xlsx",
+        )
+    sheet = _look(source)
+    note = _encoding_note(source.name, sheet.encoding)
+    return sheet, [note.reason] if note else []
+
+
+def rows_of(sheet: sheets.Sheet) -> Iterator[sheets.Row]:
+    """Yield the rows of `sheet`; one that breaks off in the middle is a Problem."""
+    try:
+        yield from sheet.rows()
+    except _BROKEN as error:
+        raise documents.damaged(sheet.source.name) from error
 
 
 def _look(source: Source) -> sheets.Sheet:
@@ -360,13 +383,7 @@ def _checked(record: Record, cut: Cut) -> Record | LeftOut:
     """Return `record`, unless its id or text can't be used."""
     reason = None
     if cut.halves:
-        reason = Problem(
-            _(
-                "It holds damaged characters (%(count)s): save the file as UTF-8 from where it "
-                "was made."
-            ),
-            count=cut.halves,
-        )
+        reason = damaged(cut.halves)
     elif not record.id:
         reason = Problem(_("It has no id."))
     elif len(record.id) > MOST_ID:
@@ -576,11 +593,11 @@ def _choice(sheet: sheets.Sheet, columns: Columns) -> _Choice:
     attributes = None if columns.attributes is None else find(name, there, columns.attributes)
     if not columns.exact:
         taken.update(texts, identity, language)
-        texts = texts or _by_header(there, _TEXTS, taken)
+        texts = texts or by_header(there, _TEXTS, taken)
         taken.update(texts)
-        identity = identity or _by_header(there, _IDS, taken)
+        identity = identity or by_header(there, _IDS, taken)
         taken.update(identity)
-        language = language or _by_header(there, _LANGUAGES, taken)
+        language = language or by_header(there, _LANGUAGES, taken)
     long = {name for row in sheet.first for name, cell in row.cells.items() if len(cell) > SHORT}
     return _Choice("".join(identity), texts, "".join(language), attributes, long)
 
@@ -601,11 +618,12 @@ def _variables(source: Source, columns: Columns) -> _Choice:
         raise documents.damaged(source.name) from error
     if not columns.exact:
         taken = {*identity, *(attributes or ())}
-        language = language or _by_header(there, _LANGUAGES, taken)
+        language = language or by_header(there, _LANGUAGES, taken)
     return _Choice("".join(identity), [], "".join(language), attributes, set())
 
 
-def _by_header(columns: Sequence[str], headers: Sequence[str], taken: set[str]) -> list[str]:
+def by_header(columns: Sequence[str], headers: Sequence[str], taken: set[str]) -> list[str]:
+    """Return the one of `columns`, not `taken`, that the first of `headers` found there names."""
     plain = {
         re.sub(r"[\W_]+", "_", column.casefold()).strip("_"): column
         for column in reversed(columns)

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from .audit import Action, record
 from .files import Columns, Found, LeftOut, Note, Record, parse
 from .languages import UNDETERMINED, Detected, Detection, detect, normalise
-from .models import LanguageSource, Participant, Segment, Study, Transcript, Unit
+from .models import LanguageSource, Participant, Segment, Study, Transcript, Translation, Unit
 from .people import checked_unit
 from .problems import UNSTORABLE, Problem, _
 from .search import forget
@@ -499,6 +499,7 @@ def _change(study: Study, changed: list[Told], outcome: Imported) -> list[_Prepa
         row.save()
     forget(study, [row.transcript_id for row in segments])
     Segment.objects.filter(transcript__in=[row.transcript_id for row in segments]).delete()
+    Translation.objects.filter(transcript__in=[row.transcript_id for row in segments]).delete()
     Segment.objects.bulk_create(segments)
     outcome.changed += len(taken)
     return taken

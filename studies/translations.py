@@ -5,6 +5,7 @@ A translation is kept beside the interview, turn by turn, and says who or what m
 
 from collections.abc import Mapping, Sequence
 
+from .languages import normalise
 from .models import Transcript, Translation
 
 
@@ -15,13 +16,14 @@ def keep(
     translation, _new = Translation.objects.update_or_create(
         transcript=transcript,
         language=language,
-        defaults={
-            "turns": {str(start): said for start, said in sorted(words.items())},
-            "maker": maker,
-            "machine": machine,
-        },
+        defaults={"turns": as_kept(words), "maker": maker, "machine": machine},
     )
     return translation
+
+
+def as_kept(words: Mapping[int, str]) -> dict[str, str]:
+    """Return `words` as a translation keeps them."""
+    return {str(start): said for start, said in sorted(words.items())}
 
 
 def languages_of(transcript: Transcript) -> list[str]:
@@ -34,23 +36,41 @@ def translation_of(transcript: Transcript, read: Sequence[str]) -> Translation |
     """Return the translation into the first language of `read` that there is, or else any.
 
     A language is matched whole, then without its region or script ("pt" for "pt-BR"). None if
-    there is none, or if the interview itself is in a language that is read.
+    there is none, or if the interview itself is in a language that is read, in whatever script,
+    unless it is translated into the very script that is named.
     """
-    wanted = [name for language in read for name in (language, language.partition("-")[0])]
-    if transcript.language in wanted:
+    wanted = [normalise(language) or language for language in read]
+    own = transcript.language
+    if own in wanted:
         return None
     there = languages_of(transcript)
-    plain = {name.partition("-")[0]: name for name in reversed(there)}
-    found = next(
-        (
-            name if name in there else plain[name]
-            for name in wanted
-            if name in plain or name in there
-        ),
-        None,
-    )
-    chosen = found or next(iter(there), None)
+    if kin := [language for language in wanted if base(language) == base(own)]:
+        chosen = next((language for language in kin if language in there), "")
+    else:
+        chosen = next(
+            (name for language in wanted for name in nearest(language, there)),
+            next(iter(there), ""),
+        )
     return transcript.translations.get(language=chosen) if chosen else None
+
+
+def base(language: str) -> str:
+    """Return `language` without region or script.
+
+    >>> base("zh-Hant"), base("pt")
+    ('zh', 'pt')
+    """
+    return language.partition("-")[0]
+
+
+def nearest(language: str, there: Sequence[str]) -> list[str]:
+    """Return which of `there` a reader of `language` can read, the best first.
+
+    >>> nearest("zh-Hant", ["en", "zh", "zh-Hans"])
+    ['zh', 'zh-Hans']
+    """
+    kin = [name for name in there if base(name) == base(language)]
+    return sorted(kin, key=lambda name: (name != language, name != base(language)))
 
 
 def words_of(translation: Translation) -> dict[int, str]:

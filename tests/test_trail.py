@@ -37,6 +37,7 @@ INTERVIEWS = "id,language,text\n" + "".join(
     f'Dan: And what else?\nEva: Nothing else."\n'
     for number in range(6)
 )
+TRANSLATIONS = "transcript,turn,language,text\n0,2,de,Gute Gesundheit erhoffe ich mir.\n"
 CODINGS = "transcript,coder,dimension,code\n0,mara,hopes,health\n1,mara,hopes,\n"
 
 
@@ -46,6 +47,7 @@ def study(tmp_path: Path) -> Study:
     (tmp_path / "interviews.csv").write_text(INTERVIEWS)
     (tmp_path / "codebook.yaml").write_text(CODEBOOK)
     (tmp_path / "codings.csv").write_text(CODINGS)
+    (tmp_path / "translations.csv").write_text(TRANSLATIONS)
     import_transcripts(study, [tmp_path / "interviews.csv"])
     return study
 
@@ -57,6 +59,7 @@ def actions(study: Study) -> list[str]:
 def test_a_study_from_import_to_report(study: Study, tmp_path: Path) -> None:
     correct_language(study.transcripts.filter(external_id__in=["1", "2"]), "pt")
     correct_roles(study, {"Dan": "interviewer", "Eva": "participant"})
+    call_command("import_translations", "trail", tmp_path / "translations.csv")
     call_command("import_codebook", "trail", tmp_path / "codebook.yaml")
     call_command("export_codebook", "trail", tmp_path / "codebook.qdc")
     run = start_run(study)
@@ -73,6 +76,7 @@ def test_a_study_from_import_to_report(study: Study, tmp_path: Path) -> None:
         "imported",
         "language_corrected",
         "roles_corrected",
+        "translations_imported",
         "codebook_imported",
         "codebook_exported",
         "codebook_frozen",
@@ -90,6 +94,7 @@ def test_a_study_from_import_to_report(study: Study, tmp_path: Path) -> None:
     assert (language.before, language.after) == ({"en": 2}, {"pt": 2})
     kept = json.dumps(list(study.events.values("subject", "before", "after")))
     assert "good health" not in kept
+    assert "Gesundheit" not in kept
     for event in study.events.exclude(action__in=NAMED_BY_DATA):
         assert {*(event.before or {}), *(event.after or {})} <= set(NAMES), event.action
 
