@@ -8,8 +8,9 @@ from django.db.models import QuerySet
 
 from coding import leases
 from coding.coders import Failed, Outcome
-from coding.coders.claude import CUT_OFF, NOT_ACCEPTED, ClaudeCoder
+from coding.coders.claude import ClaudeCoder
 from coding.coders.claude_batches import ClaudeBatches
+from coding.coders.messages import CUT_OFF, NOT_ACCEPTED
 from coding.leases import Pace, Piece
 from coding.loop import LONG_SILENCE, ask_by_dimension, remembered
 from coding.models import Attempt, Batch, BatchState, Run, State, Work

@@ -178,9 +178,9 @@ def closed(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def form_in_words(prompt: Prompt) -> str:
+def form_in_words(schema: dict[str, Any]) -> str:
     """Return what a model is told that no service holds to the form of the answer."""
-    form = json.dumps(prompt.schema, ensure_ascii=False)
+    form = json.dumps(schema, ensure_ascii=False)
     return (
         "Answer with one JSON object, with nothing before or after it. It has the form that this "
         f"JSON Schema describes:\n{form}"

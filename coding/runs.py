@@ -75,7 +75,7 @@ def start_run(
     same = {"study": study, "revision": revision, "coder": coder, "model": model}
     known = Run.objects.filter(**same, prompt_digest=digest, replicate=0)
     if coder == CoderKind.CLAUDE and not known.exists():
-        from coding.coders.claude import client
+        from coding.coders.messages import client
 
         # Without a key there is nothing to begin, and no empty run is left behind.
         client(base_url or None, platform=parameters["service"]).close()

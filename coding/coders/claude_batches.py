@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import IO, Any
 
 from coding.coders import Failed, Outcome, Passage, Reply, Stopped, TooLarge
-from coding.coders.claude import BROKEN, NO_KEY, NOT_ACCEPTED, TOO_LARGE, ClaudeCoder, refusal
-from coding.coders.claude import BUSY as ERROR
+from coding.coders.claude import ClaudeCoder
+from coding.coders.messages import BROKEN, NO_KEY, NOT_ACCEPTED, TOO_LARGE, refusal
+from coding.coders.messages import BUSY as ERROR
 from coding.coders.services import needs_batches
 from studies.problems import _
 

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from coding.coders import Allowed, Usage
-from coding.coders.claude import told
+from coding.coders.messages import told
 from coding.limits import BURST, HOLD, MINUTE, Limiter, need
 from coding.models import Allowance
 from coding.runs import coder_for, start_run

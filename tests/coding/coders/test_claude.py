@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coding.coders import Answered, Failed, Refused, Reply, Stopped
-from coding.coders.claude import LONGEST_WAIT, ClaudeCoder, Unusable, answered, retry_after
+from coding.coders.claude import ClaudeCoder, answered
+from coding.coders.messages import LONGEST_WAIT, Unusable, retry_after
 from coding.prompts import user_turn, write
 from studies.problems import Problem
 from tests.coding.guides import GUIDE, passage
