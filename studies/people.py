@@ -62,7 +62,6 @@ def create_study(
     `lead` leads it from then on, under the name they sign in with, and is never given, nor told
     the name of, a study that was there and that they don't lead.
     """
-    name = _plain(name)
     if slugify(slug) != slug or not slug or len(slug) > SLUG_LENGTH:
         raise Problem(
             _(
@@ -72,8 +71,7 @@ def create_study(
             study=slug,
             example=slugify(slug)[:SLUG_LENGTH].strip("-_") or "my-study",
         )
-    if not name or len(name) > 200:
-        raise Problem(_("The study “%(study)s” needs a name of 1 to 200 characters."), study=slug)
+    name = _study_name(slug, name)
     asked: dict[str, object] = {"name": name, "fictional": fictional}
     if unit is not None:
         asked["unit"] = checked_unit(unit)
@@ -98,6 +96,48 @@ def create_study(
     return study, False
 
 
+def change_study(
+    study: Study,
+    by: User | None,
+    *,
+    name: str | None = None,
+    unit: str | None = None,
+    evidence_required: bool | None = None,
+) -> bool:
+    """Change what is said about `study`, of what is given; return whether anything changed.
+
+    What one coding is about stays once there are interviews, which are cut into segments by it.
+    """
+    asked: dict[str, object] = {}
+    if name is not None:
+        asked["name"] = _study_name(study.slug, name)
+    if unit is not None:
+        asked["unit"] = checked_unit(unit)
+    if evidence_required is not None:
+        asked["evidence_required"] = evidence_required
+    with transaction.atomic():
+        kept = Study.objects.select_for_update().get(pk=study.pk)
+        after = {field: value for field, value in asked.items() if getattr(kept, field) != value}
+        if "unit" in after and is_cut(kept):
+            raise Problem(
+                _("What one coding is about can’t be changed any more: there are interviews.")
+            )
+        before = {field: getattr(kept, field) for field in after}
+        for field, value in after.items():
+            setattr(kept, field, value)
+            setattr(study, field, value)
+        if after:
+            kept.save(update_fields=list(after))
+            record(study, by, Action.STUDY_CHANGED, "", before, after)
+    return bool(after)
+
+
+def is_cut(study: Study) -> bool:
+    """Return whether interviews are, or are just being, cut into what one coding is about."""
+    begun = study.uploads.filter(outcome__isnull=False, finished_at=None)
+    return bool(study.transcripts.exists() or begun.exists())
+
+
 def free_slug(name: str, lead: User) -> str:
     """Return a short name for a new study of `lead`, made from its name.
 
@@ -112,6 +152,13 @@ def free_slug(name: str, lead: User) -> str:
         if there is None or (there.name == name and leads(lead, there)):
             break
     return slug
+
+
+def _study_name(slug: str, name: str) -> str:
+    name = _plain(name)
+    if not name or len(name) > 200:
+        raise Problem(_("The study “%(study)s” needs a name of 1 to 200 characters."), study=slug)
+    return name
 
 
 def _plain(name: str) -> str:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from studies import adding_views, people_views, trail_views, views
+from studies import adding_views, people_views, settings_views, trail_views, views
 
 urlpatterns = [
     path("", views.studies, name="studies"),
@@ -22,6 +22,7 @@ urlpatterns = [
         people_views.withdraw_invitation,
         name="withdraw_invitation",
     ),
+    path("studies/<slug:slug>/settings/", settings_views.settings_page, name="settings"),
     path("studies/<slug:slug>/trail/", trail_views.trail, name="trail"),
     path("studies/<slug:slug>/trail.<str:kind>", trail_views.trail_file, name="trail_file"),
     path("join/", people_views.join, name="join"),

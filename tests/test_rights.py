@@ -113,6 +113,7 @@ studies/<slug:slug>/codebook/upload/
 studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/
 studies/<slug:slug>/disagreements/<int:pk>/<slug:dimension>/<slug:code>/
 studies/<slug:slug>/draw/
+studies/<slug:slug>/settings/
 studies/<slug:slug>/training/
 studies/<slug:slug>/training/<int:pk>/
     GET     302 404 404 404 200
