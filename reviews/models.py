@@ -133,6 +133,8 @@ class Assignment(models.Model):
     returned_at = models.DateTimeField(_("seat given back"), null=True, blank=True)
     # When the machine's answer or the key was shown: from then on the answer stays as it is.
     revealed_at = models.DateTimeField(_("others’ answer shown"), null=True, blank=True)
+    # When its coder was first given a translation of the interview, before the answer was settled.
+    translated_at = models.DateTimeField(_("translation shown"), null=True, blank=True)
     shown_at = models.DateTimeField(_("first shown"), null=True, blank=True)
     seconds = models.PositiveIntegerField(_("seconds at work"), null=True, blank=True)
     assigned_at = models.DateTimeField(_("assigned"), auto_now_add=True)

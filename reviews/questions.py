@@ -16,6 +16,8 @@ from codebooks.models import Code, Dimension, Kind, Revision, Wording
 from coding.models import Answer, Coding, CodingKind, Evidence, Mark
 from reviews.assigning import own_progress
 from reviews.models import Assignment, Item, Purpose
+from reviews.sampling import reads_language
+from reviews.translated import offered, read_by
 from studies.models import Segment, Transcript
 from studies.turns import PARTICIPANT, with_roles
 
@@ -116,16 +118,26 @@ class Question:
     draft: Any = None
     locked: bool = False
     """The answer can’t be changed any more: it was ruled on, or the machine’s was shown."""
+    translation: bool = False
+    """There is a translation to ask for, in a language of theirs; its words are not in here."""
 
 
 def question(
-    assignment: Assignment, language: str = "en", place: tuple[int, int] | None = None
+    assignment: Assignment,
+    language: str = "en",
+    place: tuple[int, int] | None = None,
+    translation: bool | None = None,
 ) -> Question:
-    """Return what the coder of `assignment` sees; `place` is which of how many, where known."""
+    """Return what the coder of `assignment` sees.
+
+    `place` is which of how many, and `translation` whether one can be had, where that is known.
+    """
     item = assignment.item
     segment = item.segment
     transcript = segment.transcript
     position, of = place or place_of(assignment)
+    if translation is None:
+        translation = is_offered(assignment, language)
     return Question(
         assignment=assignment.pk,
         position=position,
@@ -137,7 +149,17 @@ def question(
         version=assignment.version,
         draft=assignment.draft,
         locked=is_locked(assignment),
+        translation=translation,
     )
+
+
+def is_offered(assignment: Assignment, language: str) -> bool:
+    """Return whether the coder of `assignment` can have a translation, `language` being theirs."""
+    transcript = assignment.item.segment.transcript
+    if not offered([transcript], [language]):
+        return False
+    read = read_by(assignment.person_id, transcript.study, language)
+    return not reads_language(read, transcript.language)
 
 
 def turns_of(transcript: Transcript, asked: Segment | None = None) -> tuple[Turn, ...]:

@@ -45,10 +45,12 @@ from reviews.review_json import (
     kept_out,
     mine_out,
     question_out,
+    translation_out,
     verdict_out,
 )
-from reviews.reviewing import asked_about, flag, reopen, save_draft, skip, submit
+from reviews.reviewing import asked_about, flag, reopen, save_draft, skip, submit, translate
 from reviews.second_looks import draft_again, feedback, look_again, second_look
+from reviews.translated import offered, read_by
 from studies.models import Role, Study
 from studies.problems import Problem
 from studies.problems import _ as mark
@@ -136,11 +138,21 @@ def next_questions(request: Request, slug: str) -> Response:
     done, of = own_progress(samples, desk.person, desk.reads)
     language = reading()
     found = asked_about(keys, desk.person, drawn)
+    transcripts = [row.item.segment.transcript for row in found]
+    translated = offered(transcripts, (*desk.reads, language))
     position = done + len(have) + 1
     return Response(
         {
             "questions": [
-                question_out(row, question(row, language, (min(position + at, of), of)))
+                question_out(
+                    row,
+                    question(
+                        row,
+                        language,
+                        (min(position + at, of), of),
+                        row.item.segment.transcript_id in translated,
+                    ),
+                )
                 for at, row in enumerate(found)
             ],
             "progress": {"answered": done, "of": of},
@@ -236,6 +248,20 @@ def flagged(request: Request, slug: str, pk: int) -> Response:
     return Response(
         {"assignment": row.pk, "flagged": flag(row, read(FlagRequest, request.data)["why"])}
     )
+
+
+@extend_schema(request=None, responses={200: dict})
+@door("POST")
+def translated(request: Request, slug: str, pk: int) -> Response:
+    """A translation of the interview for who does not read its language; that it was had is kept.
+
+    It is in no question, and nothing of it is evidence.
+    """
+    row = own(request, slug, pk)
+    given = translate(row, read_by(row.person_id, row.item.sample.study, reading()))
+    if given is None:
+        raise Http404
+    return Response(translation_out(row, given))
 
 
 @extend_schema(request=None, responses={200: dict})

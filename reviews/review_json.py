@@ -15,6 +15,7 @@ from reviews.questions import Answers, Question, Range, Said
 from reviews.reviewing import Kept, as_data, skip_reason
 from reviews.second_looks import Verdict, has_second_look
 from reviews.training import Compared
+from reviews.translated import Beside
 from studies.problems import Problem, _
 
 MOST_KEYS = 50  # assignments in one request
@@ -169,7 +170,20 @@ def question_out(row: Assignment, asked: Question) -> dict[str, Any]:
         "flagged": row.flagged_because,
         "held_until": row.held_until if row.answered_at is None else None,
         "locked": asked.locked,
+        "translation": asked.translation,
         **after_out(row),
+    }
+
+
+def translation_out(row: Assignment, given: Beside) -> dict[str, Any]:
+    """Return a translation as JSON values: `turns` by where they start in the original."""
+    return {
+        "assignment": row.pk,
+        "language": given.language,
+        "maker": given.maker,
+        "machine": given.machine,
+        "by": given.by,
+        "turns": given.words,
     }
 
 

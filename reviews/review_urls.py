@@ -14,6 +14,7 @@ review_urls = [
     path("<int:pk>/answer/", review_api.answered, name="review-api-answer"),
     path("<int:pk>/skip/", review_api.skipped, name="review-api-skip"),
     path("<int:pk>/flag/", review_api.flagged, name="review-api-flag"),
+    path("<int:pk>/translation/", review_api.translated, name="review-api-translation"),
     path("<int:pk>/reopen/", review_api.reopened, name="review-api-reopen"),
     path("<int:pk>/second/", review_api.second, name="review-api-second"),
     path("<int:pk>/second/draft/", review_api.second_draft, name="review-api-second-draft"),

@@ -41,6 +41,7 @@ from reviews.questions import (
     Words,
     answers_of,
     codes_of,
+    is_locked,
     kind_of,
     own_answers,
     question,
@@ -49,10 +50,12 @@ from reviews.questions import (
 )
 from reviews.sampling import current_sample, rounds
 from reviews.training import let_go
+from reviews.translated import Beside, beside, offered
 from studies import audit
 from studies.access import role_of
 from studies.models import Role, Study
 from studies.problems import Problem, _
+from studies.translations import translation_of
 
 __all__ = [
     "Answers",
@@ -494,6 +497,25 @@ def flag(assignment: Assignment, why: str) -> str:
     why = clean(why, LONGEST_WHY)
     Assignment.objects.filter(pk=assignment.pk).update(flagged_because=why)
     return why
+
+
+def translate(assignment: Assignment, read: Sequence[str]) -> Beside | None:
+    """Give the coder of `assignment`, who reads `read`, a translation; None where there is none.
+
+    When they were first given it is kept: an answer that follows was given with it in sight. To
+    an answer that has to stay as it is it does nothing.
+    """
+    transcript = assignment.item.segment.transcript
+    if not offered([transcript], read):
+        return None
+    translation = translation_of(transcript, read)
+    if translation is None:
+        return None
+    if assignment.translated_at is None and not is_locked(assignment):
+        rows = Assignment.objects.filter(pk=assignment.pk, translated_at=None, revealed_at=None)
+        with in_turn():
+            rows.update(translated_at=timezone.now())
+    return beside(translation, transcript)
 
 
 def reopen(assignment: Assignment) -> Assignment:

@@ -20,6 +20,7 @@ from django.utils import timezone
 from reviews.models import Assignment, Purpose
 from studies.invitations import invite
 from studies.models import Role
+from studies.translations import keep as translate
 from studies.uploads import keep
 from tests.factories import (
     make_coding,
@@ -177,6 +178,7 @@ api/studies/<slug:slug>/review/<int:pk>/feedback/
     GET     403 404 404 404 404
 api/studies/<slug:slug>/review/<int:pk>/reopen/
 api/studies/<slug:slug>/review/<int:pk>/shown/
+api/studies/<slug:slug>/review/<int:pk>/translation/
     POST    403 404 404 200 404
 api/studies/<slug:slug>/review/<int:pk>/second/
     GET     403 404 404 404 404
@@ -260,9 +262,10 @@ class World:
         self.lead = make_person("lead", study, Role.LEAD)
         revision = make_revision(study, one=("for", "against"))
         run = make_run(revision)
-        segments = [make_segment("some words", study) for _number in range(2)]
+        segments = [make_segment("some words", study, language="sw") for _number in range(2)]
         for segment in segments:
             make_coding(segment, revision, run=run, codes=["hope"])
+            translate(segment.transcript, "en", {0: "in English"}, maker="m", machine=True)
         sample = make_sample(run, segments)
         self.assignment = Assignment.objects.create(
             item=sample.items.earliest("position"), person=self.coder

@@ -10,13 +10,15 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from codebooks.models import Code, Dimension, Wording
 from coding.models import Coding, CodingKind, Evidence, Mark
 from reviews.models import Assignment, Item, Purpose, Ruling, Sample, Submission
 from reviews.sampling import draw_sample
-from studies.models import Event, Role, Study
+from studies.models import Event, Membership, Role, Study, Translation
+from studies.translations import keep
 from tests.factories import (
     make_coding,
     make_person,
@@ -113,6 +115,7 @@ def doors(pk: int) -> list[tuple[str, str, Any]]:
         ("post", f"{pk}/skip/", {**name, "why": "known"}),
         ("post", f"{pk}/flag/", {"why": "odd"}),
         ("post", f"{pk}/reopen/", {}),
+        ("post", f"{pk}/translation/", {}),
         ("get", f"{pk}/second/", None),
         ("post", f"{pk}/second/", {**name, "version": 0, "answers": ANSWERS}),
         ("put", f"{pk}/second/draft/", {"version": 0, "draft": {"a": 1}}),
@@ -253,6 +256,7 @@ def test_a_study_without_a_sample_has_nothing_to_code() -> None:
 def test_not_a_byte_depends_on_what_the_machine_or_others_say() -> None:
     """Change all that is not to be seen, and compare every answer of the server byte by byte."""
     sample = draw_sample(make_coded(3), size=3, coders=["mara", "tomas"], overlap=1.0, seed=1)
+    make_translated(sample)
     mara = Browser(sample.study, User.objects.get(username="mara"))
     first = mara.next(want=3)[0]["assignment"]
     mara.post(f"{first}/shown/")
@@ -260,7 +264,7 @@ def test_not_a_byte_depends_on_what_the_machine_or_others_say() -> None:
     def seen() -> list[bytes]:
         answers = [mara.post("next/", {"have": [], "want": 3}), mara.get("codebook/")]
         answers += [mara.get(path) for path in ("mine/", f"{first}/", f"{first}/second/")]
-        answers += [mara.get(f"{first}/feedback/")]
+        answers += [mara.get(f"{first}/feedback/"), mara.post(f"{first}/translation/")]
         return [answer.content + str(sorted(answer.headers.items())).encode() for answer in answers]
 
     def stable(answers: list[bytes]) -> list[bytes]:
@@ -712,6 +716,126 @@ def test_an_answer_in_training_waits_for_its_key() -> None:
     Ruling.objects.all().delete()
     assert browser.next()[0]["purpose"] == "review"
     assert "key of this interview is not set" in browser.answer(training.pk).json()["detail"]
+
+
+# translations
+
+SAID = {0: "Do you trust it?", 7: "Yes, it is of help to me."}
+
+
+def make_translated(sample: Sample, language: str = "en", **fields: Any) -> None:
+    """Translate every interview of `sample`."""
+    for item in sample.items.select_related("segment__transcript"):
+        made = {"maker": "claude-x", "machine": True, **fields}
+        keep(item.segment.transcript, language, SAID, **made)
+
+
+def test_a_translation_is_given_when_it_is_asked_for_and_that_is_kept() -> None:
+    sample = make_pool()
+    make_translated(sample)
+    browser = Browser(sample.study)
+    answer = browser.post("next/")
+    (question,) = answer.json()["questions"]
+    pk = question["assignment"]
+    assert question["translation"] is True
+    for page in (answer, browser.get(f"{pk}/"), browser.post(f"{pk}/shown/")):
+        assert b"of help" not in page.content
+        assert b"claude-x" not in page.content
+    assert Assignment.objects.get(pk=pk).translated_at is None
+    given = browser.post(f"{pk}/translation/")
+    assert "no-store" in given.headers["Cache-Control"]
+    assert given.json() == {
+        "assignment": pk,
+        "language": "en",
+        "maker": "claude-x",
+        "machine": True,
+        "by": "Translated into English by a machine (claude-x).",
+        "turns": {str(start): words for start, words in SAID.items()},
+    }
+    first = Assignment.objects.get(pk=pk)
+    assert first.translated_at is not None
+    assert first.version == question["version"]
+    browser.post(f"{pk}/translation/")
+    assert Assignment.objects.get(pk=pk).translated_at == first.translated_at
+    assert browser.answer(pk).status_code == 200  # made from the version before
+
+
+@pytest.mark.parametrize(
+    ("reads", "interface", "expected"),
+    [
+        ([], "en", "en"),
+        ([], "ar", None),  # they read the original
+        (["fr"], "en", "fr"),
+        (["fr-CA"], "en", "fr"),
+        (["de"], "en", "en"),
+        (["ar-EG"], "en", None),
+        (["de"], "sw", "en"),  # none is there that they read: better one than none
+    ],
+)
+def test_it_is_in_a_language_that_they_read_and_only_where_they_do_not_read_the_original(
+    reads: list[str], interface: str, expected: str | None
+) -> None:
+    sample = draw_sample(make_coded(1), size=1, coders=["mara"], seed=1)
+    make_translated(sample)
+    make_translated(sample, "fr", machine=False, maker="Zoé")
+    browser = Browser(sample.study, User.objects.get(username="mara"))
+    Membership.objects.filter(person=browser.person).update(reads=reads)
+    browser.client.cookies["django_language"] = interface
+    pk = Assignment.objects.get().pk
+    handed = browser.post("next/").json()["questions"]
+    for question in (*handed, browser.get(f"{pk}/").json()):
+        assert question["translation"] is (expected is not None)
+    given = browser.post(f"{pk}/translation/")
+    if expected is None:
+        assert given.status_code == 404
+        assert Assignment.objects.get().translated_at is None
+    else:
+        assert given.json()["language"] == expected
+
+
+def test_where_there_is_none_none_is_offered_and_what_is_cut_anew_has_no_words() -> None:
+    sample = make_pool()
+    browser = Browser(sample.study)
+    (question,) = browser.next()
+    pk = question["assignment"]
+    assert question["translation"] is False
+    assert browser.post(f"{pk}/translation/").status_code == 404
+    make_translated(sample)
+    transcript = Assignment.objects.get(pk=pk).item.segment.transcript
+    transcript.turns = [[0, 10, "A", "participant"], [10, len(TEXT), "B", "participant"]]
+    transcript.save()
+    assert browser.post(f"{pk}/translation/").json()["turns"] == {"0": SAID[0]}
+
+
+@pytest.mark.parametrize("settled", ["shown", "ruled"])
+def test_what_comes_after_the_answer_was_settled_is_not_noted(settled: str) -> None:
+    sample = make_pool(1)
+    make_translated(sample)
+    browser = Browser(sample.study)
+    pk = browser.next()[0]["assignment"]
+    browser.answer(pk)
+    lead = make_person(study=sample.study, role=Role.LEAD)
+    if settled == "shown":
+        Assignment.objects.update(revealed_at=timezone.now())
+    else:
+        code = Code.objects.get(key="hope")
+        Ruling.objects.create(item=sample.items.get(), code=code, applies=True, by=lead)
+    assert browser.post(f"{pk}/translation/").status_code == 200
+    assert Assignment.objects.get(pk=pk).translated_at is None
+
+
+def test_no_word_of_a_translation_is_read_to_know_that_there_is_one() -> None:
+    sample = make_pool(3)
+    browser = Browser(sample.study)
+    browser.answer(browser.next()[0]["assignment"])
+    with CaptureQueriesContext(connection) as without:
+        browser.next(want=2)
+    make_translated(sample)
+    with CaptureQueriesContext(connection) as queries:
+        assert len(browser.next(want=2)) == 2
+    assert len(queries) <= len(without)  # one for all of them, whether there are any or not
+    (asked,) = [one["sql"] for one in queries if Translation._meta.db_table in one["sql"]]
+    assert "turns" not in asked
 
 
 # how much it asks of the database
