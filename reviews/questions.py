@@ -17,7 +17,7 @@ from coding.models import Answer, Coding, CodingKind, Evidence, Mark
 from reviews.assigning import own_progress
 from reviews.models import Assignment, Item, Purpose
 from reviews.sampling import reads_language
-from reviews.translated import offered, read_by
+from reviews.translated import Beside, offered, read_by
 from studies.models import Segment, Transcript
 from studies.turns import PARTICIPANT, with_roles
 
@@ -177,6 +177,12 @@ def turns_of(transcript: Transcript, asked: Segment | None = None) -> tuple[Turn
         )
         for number, (start, end, speaker, role) in enumerate(turns, 1)
     )
+
+
+def side_by_side(turns: Iterable[Turn], translation: Beside | None) -> tuple[tuple[Turn, str], ...]:
+    """Return each turn with its words in the translation, "" where it has none."""
+    words = translation.words if translation else {}
+    return tuple((turn, words.get(turn.start, "")) for turn in turns)
 
 
 def place_of(assignment: Assignment) -> tuple[int, int]:

@@ -53,7 +53,7 @@ from reviews.training import let_go
 from reviews.translated import Beside, beside, offered
 from studies import audit
 from studies.access import role_of
-from studies.models import Role, Study
+from studies.models import Role, Study, Transcript
 from studies.problems import Problem, _
 from studies.translations import translation_of
 
@@ -512,10 +512,24 @@ def translate(assignment: Assignment, read: Sequence[str]) -> Beside | None:
     if translation is None:
         return None
     if assignment.translated_at is None and not is_locked(assignment):
-        rows = Assignment.objects.filter(pk=assignment.pk, translated_at=None, revealed_at=None)
-        with in_turn():
-            rows.update(translated_at=timezone.now())
+        keep_that_translated(assignment.person, transcript, assignment)
     return beside(translation, transcript)
+
+
+def keep_that_translated(
+    person: User, transcript: Transcript, assignment: Assignment | None = None
+) -> None:
+    """Keep when `person` was first given a translation, with what they are asked about it.
+
+    That is one `assignment`, or all that are not answered yet.
+    """
+    rows = Assignment.objects.filter(person=person, translated_at=None, revealed_at=None)
+    if assignment:
+        rows = rows.filter(pk=assignment.pk)
+    else:
+        rows = rows.filter(coding=None, item__segment__transcript=transcript)
+    with in_turn():
+        rows.update(translated_at=timezone.now())
 
 
 def reopen(assignment: Assignment) -> Assignment:

@@ -52,6 +52,7 @@ ACTIONS: Mapping[str, tuple[str, Promise]] = {
     "note": ("KeyM", gettext_lazy("write a note")),
     "skip": ("KeyS", gettext_lazy("skip, with a reason from 1 to 5")),
     "flag": ("KeyF", gettext_lazy("flag for the lead")),
+    "translation": ("KeyT", gettext_lazy("show or hide a translation, where there is one")),
 }
 RECENT = 9  # codes used last that are at hand
 OFF = "characters"  # in a person's keys: letters, digits and signs do nothing
@@ -225,9 +226,18 @@ def initials(label: str) -> str:
 
 
 def keys_of(chosen: Mapping[str, Any]) -> list[Key]:
-    """Return every key with what it does, as this person has chosen them."""
+    """Return every key with what it does, as this person has chosen them.
+
+    What came later has no key where they gave its usual one to something else before.
+    """
+    taken = {code for action, code in chosen.items() if action in ACTIONS}
     return [
-        Key(action, str(label), str(chosen.get(action, usual)), usual)
+        Key(
+            action,
+            str(label),
+            str(chosen.get(action, "" if usual in taken else usual)),
+            usual,
+        )
         for action, (usual, label) in ACTIONS.items()
     ]
 
@@ -347,6 +357,11 @@ def sentences() -> dict[str, Any]:
         "noEvidence": _("There is no evidence yet."),
         "nothingEntered": _("nothing entered"),
         "notFound": _("Nothing found."),
+        "original": _("Not evidence: select words of the original."),
+        "ofTranslation": _("Words of a translation are no evidence: select words of the original."),
+        "translated": _("Translation:"),
+        "translationHidden": _("The translation is hidden."),
+        "noTranslation": _("The translation can’t be had right now."),
         "flagged": _("Flagged for the lead."),
         "unflagged": _("The flag is taken away."),
         # after the answer

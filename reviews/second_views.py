@@ -21,7 +21,7 @@ from reviews.review_json import answers_in, compared_out
 from reviews.reviewing import assignment_of
 from reviews.screen import Beside, Quote, number, sections, sentences
 from reviews.second_looks import Place, SecondLook, feedback, look_again, second_look
-from reviews.views import interview, said_in
+from reviews.views import interview, said_in, translated
 from studies.access import study_or_404
 from studies.models import Study
 from studies.problems import Problem
@@ -35,6 +35,7 @@ def second(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     problem, said = "", None
     if request.method == "POST":
         said = said_in(request.POST, worded(assignment.item.sample.revision, "en"))
+    if said and "show" not in request.POST:
         try:
             if look_again(assignment, said) is None:
                 raise Http404(nothing())
@@ -57,7 +58,7 @@ def second(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         said or entered(assignment) or look.answers,
         machines(look, asked),
     )
-    context["problem"] = problem
+    context |= {"problem": problem, **translated(request.POST, asked, assignment)}
     return render(request, "reviews/review.html", context, status=422 if problem else 200)
 
 
@@ -78,6 +79,7 @@ def key(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     marks = [mark for one in compared for mark in compared_out(one)]
     said = asked.answered or Answers()
     context = page(study, assignment, asked, "feedback", result, said, keyed(marks, asked))
+    context |= translated(request.GET, asked, assignment)
     return render(request, "reviews/review.html", context)
 
 

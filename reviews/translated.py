@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from reviews.sampling import reads_language
 from studies.models import Membership, Study, Transcript, Translation
-from studies.translations import words_of
+from studies.translations import languages_of, words_of
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,13 @@ class Beside:
     words: dict[int, str]
 
     @property
+    def name(self) -> str:
+        return name_of(self.language)
+
+    @property
     def by(self) -> str:
         """Say into which language it is, and who or what made it."""
-        said = {"language": name_of(self.language), "maker": self.maker}
+        said = {"language": self.name, "maker": self.maker}
         if self.machine:
             return _("Translated into %(language)s by a machine (%(maker)s).") % said
         return _("Translated into %(language)s by people (%(maker)s).") % said
@@ -60,6 +64,14 @@ def offered(transcripts: Iterable[Transcript], read: Sequence[str]) -> frozenset
         return frozenset()
     rows = Translation.objects.filter(transcript__in=foreign).order_by()
     return frozenset(rows.values_list("transcript", flat=True))
+
+
+def choices(transcript: Transcript, wanted: str) -> tuple[list[tuple[str, str]], Beside | None]:
+    """Return into which languages it is translated, with their names, and the `wanted` one."""
+    there = languages_of(transcript)
+    found = transcript.translations.filter(language=wanted).first() if wanted in there else None
+    names = [(language, name_of(language)) for language in there]
+    return names, beside(found, transcript) if found else None
 
 
 def name_of(language: str) -> str:

@@ -22,6 +22,7 @@ from codebooks.models import Kind
 from coding.models import Answer
 from reviews.assigning import PAGE, show
 from reviews.models import Assignment, Purpose, Sample, SkipReason
+from reviews.questions import side_by_side
 from reviews.review_json import after_out, question_out
 from reviews.reviewing import (
     Answers,
@@ -35,12 +36,14 @@ from reviews.reviewing import (
     progress,
     question,
     skip,
+    translate,
     waits,
     worded,
 )
 from reviews.sampling import current_sample
 from reviews.screen import OFF, keys_of, recent_places, sections, sentences, set_keys
 from reviews.steering import skipped
+from reviews.translated import read_by
 from studies.access import role_of, study_or_404
 from studies.models import Membership, Role, Study
 from studies.problems import Problem
@@ -87,6 +90,8 @@ def review_item(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     problem, said = "", None
     if request.method == "POST":
         said = said_in(request.POST, worded(assignment.item.sample.revision, "en"))
+    if request.method == "POST" and "show" not in request.POST:
+        assert said is not None  # noqa: S101  just read
         try:
             if "skip" in request.POST:
                 skip(assignment, *reason_in(request.POST))
@@ -99,11 +104,16 @@ def review_item(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if request.method == "GET":
         show(assignment, PAGE)
     asked = question(assignment, get_language() or "en")
+    answered = asked.answered is not None and not problem
     if said:
         asked = replace(asked, answered=said)
     membership = study.memberships.filter(person=person).first()
     before = earlier(assignment.item.sample, person)
     context = page(study, membership, asked, assignment, problem, before)
+    context |= {"answered": answered, "entered": said is not None}
+    context |= translated(request.POST, asked, assignment)
+    if said and "flagged" in request.POST:
+        context["flagged"] = request.POST["flagged"]
     return render(request, "reviews/review.html", context, status=422 if problem else 200)
 
 
@@ -194,6 +204,18 @@ def page(
             },
         },
     }
+
+
+def translated(form: QueryDict, asked: Question, assignment: Assignment) -> dict[str, object]:
+    """Return the turns as the page shows them, beside a translation if `form` asks for one.
+
+    A browser with scripts asks the API, so that what is entered stays where it is.
+    """
+    given = None
+    if asked.translation and form.get("show") == "translation":
+        read = read_by(assignment.person_id, assignment.item.sample.study)
+        given = translate(assignment, read)
+    return {"translation": given, "turns": side_by_side(asked.turns, given)}
 
 
 def interview(study: Study, asked: Question, assignment: Assignment) -> dict[str, object]:

@@ -15,7 +15,8 @@ from coding.models import Coding, CodingKind, Evidence
 from reviews.models import Assignment
 from reviews.sampling import draw_sample
 from reviews.training import Key, draw_training, set_key
-from studies.models import Membership, Role
+from studies.models import Membership, Role, Transcript
+from studies.translations import keep
 from tests.browser.axe import CHROMIUM, violations
 from tests.factories import (
     make_coding,
@@ -220,6 +221,162 @@ def test_an_arabic_interview_is_coded_and_the_next_one_comes(
     assert page.url == first
     expect(page.get_by_label("Note")).to_have_value("1")
     expect(page.locator("#t2 .margin")).to_contain_text("Ho")
+
+
+def make_translated(
+    language: str = "en", told: str = "Yes 🙂, I trust it a lot, but I check."
+) -> None:
+    """Have every interview of the review translated by a machine."""
+    for transcript in Transcript.objects.all():
+        starts = [turn[0] for turn in transcript.turns]
+        words = dict(zip(starts, ["Do you trust it?", told], strict=True))
+        keep(transcript, language, words, maker="claude-x", machine=True)
+
+
+def select_translated(page: Page) -> None:
+    """Select words of a translation as a mouse would."""
+    page.evaluate(
+        """() => {
+            const node = document.querySelector("#t2 .translated p").firstChild;
+            window.getSelection().setBaseAndExtent(node, 0, node, 10);
+        }"""
+    )
+
+
+def test_a_translation_is_asked_for_stands_beside_and_is_no_evidence(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review()
+    make_translated()
+    page = go(context(), live_server)
+    button = page.get_by_role("button", name="Translation")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    assert "I trust it" not in page.content()
+
+    press(page, "KeyT")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    line = page.locator("#translated-by")
+    expect(line).to_have_text(
+        "Translated into English by a machine (claude-x). "
+        "Not evidence: select words of the original."
+    )
+    beside = page.locator("#t2 .translated p")
+    original = page.locator("#t2 .words")
+    expect(beside).to_have_attribute("lang", "en")
+    direction = "node => getComputedStyle(node).direction"
+    assert (original.evaluate(direction), beside.evaluate(direction)) == ("rtl", "ltr")
+    left, right = original.bounding_box(), beside.bounding_box()
+    assert left
+    assert right
+    assert left["x"] + left["width"] <= right["x"]  # two columns
+    assert not violations(page)
+
+    select_translated(page)
+    page.get_by_role("button", name="Add selection as evidence for Hope").click()
+    refused = page.locator(".notice", has_text="Words of a translation are no evidence")
+    expect(refused).to_be_visible()
+    for key in ("Digit1", "KeyY"):
+        select_translated(page)
+        press(page, key)
+        expect(refused).to_be_visible()
+        assert not page.locator('input[name="code:topics:hope"]:checked').count()
+        assert page.evaluate("getSelection().isCollapsed")
+    # Whose selection of a whole turn ends where the translation begins means the turn.
+    page.evaluate(
+        """() => {
+            const words = document.querySelector("#t2 .words").firstChild;
+            const beside = document.querySelector("#t2 .translated p").firstChild;
+            getSelection().setBaseAndExtent(words, words.data.indexOf("أراجع"), beside, 0);
+        }"""
+    )
+    press(page, "KeyY")
+    expect(page.locator('[data-code="topics:hope"] .passages q')).to_have_text("أراجع كل كلمة.")
+    press(page, "Backspace")
+    select(page, QUOTE)
+    press(page, "KeyY")
+    expect(page.locator('[data-code="topics:hope"] .passages q')).to_have_text(QUOTE)
+    expect(page.locator("#t2 .margin")).to_have_text("Ho")
+
+    page.locator("#find").fill("I trust it")
+    page.locator("#find").press("Enter")
+    expect(page.locator("#said")).to_have_text("Nothing found.")
+    page.locator("#find").press("Escape")
+
+    answer_all(page)
+    page.get_by_role("button", name="Save and next").click()
+    place(page).to_have_text("2 of 2")
+    expect(button).to_have_attribute("aria-pressed", "false")  # it is not carried on
+    expect(line).to_be_hidden()
+    assert "I trust it" not in page.locator("#turns").inner_text()
+    all_sent(page)
+    evidence = Evidence.objects.get()
+    text = Transcript.objects.first()
+    assert text
+    assert text.text[evidence.start : evidence.end] == QUOTE
+    first = Assignment.objects.get(coding__isnull=False)
+    assert first.translated_at
+    assert first.answered_at
+    assert first.translated_at < first.answered_at
+    assert Assignment.objects.get(coding=None).translated_at is None
+
+
+def test_without_a_connection_the_translation_says_so_and_the_rest_goes_on(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review()
+    make_translated()
+    browser = context()
+    page = go(browser, live_server)
+    button = page.get_by_role("button", name="Translation")
+    browser.set_offline(True)
+    button.click()
+    said = page.locator(".notice", has_text="The translation can’t be had right now.")
+    expect(said).to_be_visible()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    press(page, "KeyY")
+    expect(page.locator('input[name="code:topics:hope"][value="yes"]')).to_be_checked()
+    browser.set_offline(False)
+    button.click()
+    expect(page.locator(".translated")).to_have_count(2)
+    expect(said).to_have_count(0)
+    browser.set_offline(True)
+    button.click()
+    expect(page.locator(".translated")).to_have_count(0)
+    button.click()  # it is at hand by now
+    expect(page.locator(".translated")).to_have_count(2)
+
+
+def test_on_a_narrow_arabic_page_the_translation_stands_beneath(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review(told=THAI, language="th")
+    make_translated("ar", TOLD)
+    browser = context(viewport={"width": 390, "height": 800}, locale="ar")
+    browser.add_cookies([{"name": "django_language", "value": "ar", "url": live_server.url}])
+    page = go(browser, live_server)
+    button = page.locator("#translation")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    original, beside = page.locator("#t2 .words"), page.locator("#t2 .translated p")
+    direction = "node => getComputedStyle(node).direction"
+    assert (original.evaluate(direction), beside.evaluate(direction)) == ("ltr", "rtl")
+    above, below = original.bounding_box(), beside.bounding_box()
+    assert above
+    assert below
+    assert above["y"] + above["height"] <= below["y"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert not violations(page)
+
+
+def test_where_nothing_is_translated_or_all_is_read_there_is_no_button(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review(told=THAI, language="th")
+    page = go(context(), live_server)
+    expect(page.locator("#translation")).to_be_hidden()
+    press(page, "KeyT")
+    expect(page.locator(".translated")).to_have_count(0)
+    assert not page.locator("#notices .notice:visible").count()
 
 
 def test_keys_code_without_a_mouse_and_undo_takes_back(

@@ -9,7 +9,13 @@ from coding.models import Coding, CodingKind
 from reviews.models import Assignment, Submission, SubmissionKind
 from studies.models import Role
 from tests.factories import make_person
-from tests.reviews.test_review_api import Browser, make_assisted, make_pool, make_training
+from tests.reviews.test_review_api import (
+    Browser,
+    make_assisted,
+    make_pool,
+    make_training,
+    make_translated,
+)
 from tests.reviews.test_views import COMPLETE, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +130,35 @@ def test_without_scripts_a_training_shows_the_key_after_the_answer() -> None:
     assert browser.client.post(feedback, COMPLETE).status_code == 405
     assert Coding.objects.get(person=browser.person).kind == CodingKind.TRAINING
     assert opened(browser) != item
+
+
+def test_without_scripts_a_translation_is_had_after_the_answer_too_and_not_noted() -> None:
+    sample = make_assisted()
+    make_translated(sample)
+    browser = Browser(sample.study)
+    item = opened(browser)
+    browser.client.post(item, COMPLETE)
+    second = f"{item}second/"
+    assert "of help" not in bare(browser.client.get(second))
+    entered = {**COMPLETE, "note": "on second thoughts", "show": "translation"}
+    shown = browser.client.post(second, entered)
+    assert shown.status_code == 200
+    assert "Translation: Yes, it is of help to me." in bare(shown)
+    assert "on second thoughts" in bare(shown)
+    assert Assignment.objects.get().assisted is None
+    assert Assignment.objects.get().translated_at is None  # the blind answer was settled
+
+
+def test_without_scripts_a_translation_is_had_beside_the_key() -> None:
+    sample = make_pool(1)
+    browser = Browser(sample.study)
+    training = make_training(sample, browser)
+    make_translated(training.item.sample)
+    item = opened(browser)
+    browser.client.post(item, COMPLETE)
+    assert "of help" not in bare(browser.client.get(f"{item}feedback/"))
+    shown = bare(browser.client.get(f"{item}feedback/?show=translation"))
+    assert "Translation: Yes, it is of help to me." in shown
 
 
 def test_nobody_looks_again_at_what_somebody_else_answered() -> None:

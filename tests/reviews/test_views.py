@@ -1,6 +1,7 @@
 """The review page: for its coder only, blind, and safe against two clicks and the back button."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from codebooks.models import Code
 from coding.models import Coding, Evidence, Mark
 from reviews.models import Assignment, Sample
 from reviews.sampling import draw_sample
+from reviews.screen import keys_of
 from studies.models import Membership, Role, Study
+from studies.translations import keep
 from tests.factories import (
     make_coding,
     make_person,
@@ -128,6 +131,62 @@ def test_nothing_of_the_machine_or_of_others_is_in_the_bytes() -> None:
     for telling in ("telling", "8675309", "33.125", "66.625", "common", "rare"):
         assert telling not in sent
     assert " checked" not in sent
+
+
+def test_without_scripts_a_button_shows_a_translation_and_keeps_what_was_entered() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    url = opened(mara, sample)
+    button = '<button class="link" name="show" value="translation">'
+    assert button not in mara.get(url).content.decode()
+    for item in sample.items.all():
+        words = {0: "Trusting?", 7: "Yes <it> is of help."}
+        keep(item.segment.transcript, "en", words, maker="claude-x", machine=True)
+    first = mara.get(url).content.decode()
+    assert button in first
+    # Enter in a field presses the first button, which saves.
+    assert re.findall(r'<button name="(\w+)"', first)[0] == "save"
+    assert "of help" not in first
+    assert "claude-x" not in first
+    assert Assignment.objects.exclude(translated_at=None).count() == 0
+
+    entered = {**COMPLETE, "note": "half a thought", "flagged": "odd", "show": "translation"}
+    answer = mara.post(url, entered)
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert "Translated into English by a machine (claude-x)." in page
+    assert '<p lang="en" dir="auto">Yes &lt;it&gt; is of help.</p>' in page
+    assert f'lang="ar" dir="auto" data-start="{TURNS[1][0]}" data-evidence' in page
+    assert page.count('class="translated"') == 2
+    assert "half a thought" in page
+    assert 'value="odd"' in page
+    assert 'name="code:topics:hope" value="yes" checked' in page
+    assert re.search(r'id="answered" hidden', page)  # nothing is answered yet
+    assert not Coding.objects.by_people().exists()
+    assert Assignment.objects.exclude(translated_at=None).count() == 1
+    hidden = mara.post(url, {**entered, "show": "original"}).content.decode()
+    assert "of help" not in hidden
+    assert "half a thought" in hidden
+    assert mara.post(url, COMPLETE).headers["Location"] == address(sample)
+    following = mara.get(opened(mara, sample)).content.decode()
+    assert "of help" not in following  # the next interview begins without
+
+
+def test_a_translation_that_is_not_offered_is_not_shown() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    url = opened(mara, sample)
+    for item in sample.items.all():
+        keep(item.segment.transcript, "en", {7: "of help"}, maker="claude-x", machine=True)
+    Membership.objects.filter(person__username="mara").update(reads=["ar"])
+    assert "of help" not in mara.post(url, {"show": "translation"}).content.decode()
+    assert not Assignment.objects.exclude(translated_at=None).exists()
+
+
+def test_a_key_that_was_given_away_before_stays_where_it_was() -> None:
+    keys = {key.action: key.code for key in keys_of({"yes": "KeyT"})}
+    assert (keys["yes"], keys["translation"], keys["no"]) == ("KeyT", "", "KeyN")
+    assert {key.action: key.code for key in keys_of({})}["translation"] == "KeyT"
 
 
 def test_an_answer_is_kept_and_the_next_interview_comes() -> None:

@@ -4,7 +4,7 @@
 import {
   answerOf, answerRest, choose, codeAt, codes, dimensions, passagesOf, read, setPassages, write,
 } from "./answers.js";
-import { selection } from "./evidence.js";
+import { isTranslation, selection } from "./evidence.js";
 import { notice, say, texts } from "./notices.js";
 import * as rows from "./rows.js";
 
@@ -80,6 +80,14 @@ export function selectedNow() {
   return desk.selected.length ? desk.selected : selection();
 }
 
+/** Whether words of a translation are selected; says then that they are no evidence. */
+export function refuseTranslation() {
+  if (desk.selected.length || !isTranslation()) return false;
+  window.getSelection().removeAllRanges();
+  notice("gap", texts.ofTranslation, [], "");
+  return true;
+}
+
 function attach(code, passages) {
   setPassages(code, [...passagesOf(code), ...passages]);
   desk.selected = [];
@@ -88,7 +96,7 @@ function attach(code, passages) {
 
 /** Answer for `code`, with the words that are selected as evidence. */
 export function give(code, answer) {
-  if (isClosed()) return;
+  if (isClosed() || (answer && answer !== "no" && refuseTranslation())) return;
   const words = answer === "yes" || answer === "unsure" ? selectedNow() : [];
   choose(code, answer);
   if (words.length) attach(code, words);
@@ -107,7 +115,7 @@ export function giveRest(dimension) {
 
 /** Add the words that are selected as evidence for `code`, which then applies. */
 export function addSelection(code) {
-  if (isClosed()) return;
+  if (isClosed() || refuseTranslation()) return;
   const passages = selectedNow();
   if (!passages.length) {
     notice("gap", texts.nothing, [], "");

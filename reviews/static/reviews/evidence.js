@@ -67,10 +67,27 @@ export function style(name, color, number) {
   sheet.insertRule(`.words::highlight(${name}), .part::highlight(${name}) { background-color: ${color}33; text-decoration: ${line}; }`);
 }
 
+/** Whether what is selected begins or ends among the words of a translation. */
+export function isTranslation() {
+  const chosen = window.getSelection();
+  if (!chosen.rangeCount || chosen.isCollapsed) return false;
+  const range = chosen.getRangeAt(0);
+  return [range.startContainer, range.endContainer].some((node) => {
+    const other = (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest(".translated");
+    if (!other) return false;
+    // A whole turn that is selected ends before the first letter of what stands beside it.
+    const inside = document.createRange();
+    inside.selectNodeContents(other.querySelector("p"));
+    if (range.compareBoundaryPoints(Range.START_TO_START, inside) > 0) inside.setStart(range.startContainer, range.startOffset);
+    if (range.compareBoundaryPoints(Range.END_TO_END, inside) < 0) inside.setEnd(range.endContainer, range.endOffset);
+    return Boolean(inside.toString().trim());
+  });
+}
+
 /** What is selected, as ranges of code points, one for each turn of the participant. */
 export function selection() {
   const chosen = window.getSelection();
-  if (!chosen.rangeCount || chosen.isCollapsed) return [];
+  if (!chosen.rangeCount || chosen.isCollapsed || isTranslation()) return [];
   const range = chosen.getRangeAt(0);
   const found = [];
   for (const { words, text, start } of spoken) {

@@ -3,7 +3,8 @@
 
 import { answerOf, codeAt, codes, dimensions, passagesOf, read } from "./answers.js";
 import {
-  addSelection, closeWhatIsClosed, desk, entered, give, giveRest, isClosed, removePassage, selectedNow, undo,
+  addSelection, closeWhatIsClosed, desk, entered, give, giveRest, isClosed, refuseTranslation, removePassage, selectedNow,
+  undo,
 } from "./desk.js";
 import { pointAt, selection, selectSentence } from "./evidence.js";
 import { clear, prepareFind } from "./finding.js";
@@ -18,6 +19,7 @@ import { ask } from "./server.js";
 import { open, show } from "./showing.js";
 import { oneTab } from "./tabs.js";
 import { prepareThumb, showThumb } from "./thumb.js";
+import { toggleTranslation } from "./translation.js";
 
 const form = document.getElementById("review");
 const panel = document.getElementById("codes");
@@ -100,6 +102,7 @@ const acts = {
   one_by_one: () => oneByOne(!isOneByOne()),
   find: () => document.getElementById("find").focus(),
   note: () => document.getElementById("note").focus(),
+  translation: toggleTranslation,
   skip() {
     if (skipping.hidden || isClosed()) return;
     skipping.open = true;
@@ -133,7 +136,7 @@ function digit(number, event) {
 function use(code) {
   if (code.element.closest("[hidden]")) clear(); // another code is looked for
   rows.goTo(code, { focus: false });
-  if (isClosed()) return;
+  if (isClosed() || refuseTranslation()) return;
   if (selectedNow().length) {
     addSelection(code);
     comeTo(code);
@@ -216,6 +219,7 @@ form.addEventListener("submit", (event) => {
   else skip(submitter.value, submitter.value === "other" ? why.value.trim() : "");
 });
 flagged.addEventListener("change", () => flag(flagged.value.trim()));
+document.getElementById("translation").addEventListener("click", toggleTranslation);
 oneByOneButton.addEventListener("click", () => oneByOne(!isOneByOne()));
 document.getElementById("help-button").addEventListener("click", openKeys);
 document.getElementById("previous").addEventListener("click", (event) => {
@@ -245,7 +249,7 @@ prepareFind();
 prepareThumb();
 prepareRecent(use);
 form.classList.add("scripted");
-const given = document.getElementById("problem") ? read() : null; // sent without scripts, and not taken
+const given = "entered" in form.dataset ? read() : null; // sent without scripts, and not kept
 const first = {
   ...screen.question,
   turns: turnsOnPage().map((turn) => {

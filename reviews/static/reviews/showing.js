@@ -10,6 +10,7 @@ import { fill, notice, sayDraft, screen, texts } from "./notices.js";
 import { showRecent } from "./recent.js";
 import * as rows from "./rows.js";
 import { ask } from "./server.js";
+import { hideTranslation } from "./translation.js";
 
 const MOST = 8; // interviews that are kept in memory to go back to
 export const seen = new Map(); // the last interviews, latest last
@@ -32,7 +33,10 @@ export function show(question, { push = true, answers = null, stage = "blind", a
   if (seen.size > MOST) seen.delete(seen.keys().next().value);
   if (push) history.pushState({ assignment: question.assignment }, "", addressOf(question.assignment));
   if (isThere) readTurns();
-  else showTurns(question);
+  else {
+    showTurns(question);
+    hideTranslation(); // it would lead whoever reads the next one
+  }
   showPlace(question, texts);
   hideMachine();
   for (const kind of ["gap", "restored", "lost", "second", "state"]) notice(kind);
