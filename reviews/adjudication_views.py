@@ -33,9 +33,18 @@ from reviews.adjudication import (
 )
 from reviews.blind import kept_blind
 from reviews.models import Item, Purpose, Ruling, Sample
-from reviews.questions import Asked, Choice, Words, codes_of, turns_of, worded
+from reviews.questions import (
+    Asked,
+    Choice,
+    Words,
+    codes_of,
+    side_by_side,
+    turns_of,
+    worded,
+)
 from reviews.sampling import current_sample, rounds
 from reviews.screen import HUES, initials, keys_of
+from reviews.translated import choices
 from studies.access import role_of, study_or_404
 from studies.models import Event, Role, Study
 from studies.problems import Problem
@@ -159,6 +168,8 @@ def adjudicate(
     every = opinions(item, about, one)
     names = words(sample.revision)
     asked_of, choice = named(sample, dimension, code)
+    turns = turns_of(item.segment.transcript, item.segment)
+    translations, translation = choices(item.segment.transcript, asked["translation"])
     ruled = verdict(item, about, one)
     if ruled and request.method != "POST":
         given = {
@@ -174,7 +185,9 @@ def adjudicate(
         "role": role_of(person, study),
         "item": item,
         "language": item.segment.transcript.language,
-        "turns": (turns := turns_of(item.segment.transcript, item.segment)),
+        "turns": side_by_side(turns, translation),
+        "translations": translations,
+        "translation": translation,
         "whole": all(turn.asked for turn in turns),
         "dimension": asked_of,
         "choice": choice,
@@ -222,7 +235,9 @@ def found_or_404(
 
 def asked_for(request: HttpRequest) -> dict[str, str]:
     """Return the filter that the address asks for; what is unknown asks for nothing."""
-    given = {name: request.GET.get(name, "") for name in ("code", "language", "pair")}
+    given = {
+        name: request.GET.get(name, "") for name in ("code", "language", "pair", "translation")
+    }
     status, sort = request.GET.get("status", ""), request.GET.get("sort", "")
     return given | {
         "status": status if status in STATUSES else "open",

@@ -15,10 +15,11 @@ from codebooks.models import Kind
 from coding.models import CodingKind, Evidence, Found
 from reviews.adjudication_views import Names, said_in_words, words
 from reviews.interviews import Line, Saying, parts_of, runs_of
-from reviews.questions import Turn, Words, turns_of
-from reviews.reviewing import must_stay_blind
+from reviews.questions import Turn, Words, side_by_side, turns_of
+from reviews.reviewing import keep_that_translated, must_stay_blind
 from reviews.sampling import revision_in_use
 from reviews.screen import colored, initials
+from reviews.translated import choices
 from studies.access import role_of, study_or_404
 from studies.models import Role, Transcript
 from studies.problems import Problem
@@ -79,6 +80,7 @@ def interview(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     row = get_object_or_404(rows, pk=pk)
     turns = turns_of(row)
     place = hit(row.text, request.GET.get("text", "")[:300])
+    translations, translation = choices(row, request.GET.get("translation", ""))
     person = request.user
     assert isinstance(person, User)  # noqa: S101  LoginRequiredMiddleware lets nobody else in
     context: dict[str, Any] = {
@@ -86,14 +88,18 @@ def interview(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "role": role_of(person, study),
         "transcript": row,
         "turns": [
-            (turn, parted(turn.words, turn.start, place) if place else (turn.words, "", ""))
-            for turn in turns
+            (turn, parted(turn.words, turn.start, place) if place else (turn.words, "", ""), said)
+            for turn, said in side_by_side(turns, translation)
         ],
+        "translations": translations,
+        "translation": translation,
         "place": place,
         "before": study.transcripts.filter(pk__lt=pk).order_by("-pk").values("pk").first(),
         "after": study.transcripts.filter(pk__gt=pk).order_by("pk").values("pk").first(),
         "blind": must_stay_blind(person, study),
     }
+    if translation and context["blind"]:
+        keep_that_translated(person, row)
     if not context["blind"]:
         context |= coded(row, request.GET.get("run", ""), turns)
     return render(request, "reviews/interview.html", context)

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from codebooks.models import Kind
 from reviews.lead_views import PerCent, actor, coders_of, labels
 from reviews.models import Item, Purpose
-from reviews.questions import Asked, Choice, Range, turns_of, worded
+from reviews.questions import Asked, Choice, Range, side_by_side, turns_of, worded
 from reviews.screen import HUES, colored, initials
 from reviews.training import (
     BAR,
@@ -28,6 +28,7 @@ from reviews.training import (
     trainings,
     without_key,
 )
+from reviews.translated import choices
 from studies.access import study_or_404
 from studies.models import Role, Study
 from studies.problems import Problem
@@ -154,13 +155,17 @@ def training_key(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
             problem = found.sentence(_)
             key = {(one.dimension, one.code): one for one in given}
     turns = turns_of(item.segment.transcript, item.segment)
+    wanted = request.GET.get("translation", "")
+    translations, translation = choices(item.segment.transcript, wanted)
     context = {
         "study": study,
         "role": Role.LEAD,
         "item": item,
         "count": item.sample.items.count(),
         "language": item.segment.transcript.language,
-        "turns": turns,
+        "turns": side_by_side(turns, translation),
+        "translations": translations,
+        "translation": translation,
         "whole": all(turn.asked for turn in turns),
         "sections": sections(dimensions, key),
         "problem": problem,

@@ -87,6 +87,9 @@ def test_nothing_is_found_on_any_page(
     if who == "lead":
         paths += ["/studies/secret/transcripts/?text=words", "/studies/secret/transcripts/?id=none"]
         paths += [f"/studies/secret/transcripts/add/{key}/" for key in imports(world)]
+        addresses = ("transcripts/<int:pk>/", "disagreements/<int:pk>/<slug:dimension>/")
+        for address in (*addresses, "training/<int:pk>/"):
+            paths.append(world.path(f"studies/<slug:slug>/{address}") + "?translation=en")
     wrong = {}
     with signed_in(browser, live_server, getattr(world, who, None), language) as page:
         if who == "nobody":

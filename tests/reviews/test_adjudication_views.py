@@ -11,6 +11,7 @@ from coding.models import Coding, Evidence, Mark
 from reviews.adjudication import cases, rule
 from reviews.models import Assignment, Ruling
 from studies.models import Role, Study
+from studies.translations import keep
 from tests.factories import make_person, make_study
 from tests.reviews.test_adjudication import (
     ANA,
@@ -149,6 +150,23 @@ def test_the_filter_is_kept_from_one_to_the_next() -> None:
         last.headers["Location"]
         == reverse("adjudication", args=[study.slug]) + "?code=topics%2Fhope"
     )
+
+
+def test_a_translation_stands_beside_both_sides_and_stays_from_one_to_the_next() -> None:
+    study = coded()
+    for transcript in study.transcripts.all():
+        keep(transcript, "de", {0: "auf Deutsch"}, maker="claude-x", machine=True)
+    lea = sign_in("lea")
+    here = page_of(study, "t00", "topics", "hope")
+    page = lea.get(here + "?code=topics%2Fhope").content.decode()
+    assert "auf Deutsch" not in page
+    assert 'href="?code=topics%2Fhope&amp;translation=de"' in page
+    page = lea.get(here + "?code=topics%2Fhope&translation=de").content.decode()
+    assert '<p lang="de" dir="auto">auf Deutsch</p>' in page
+    assert "What is coded is the original." in page
+    answer = lea.post(here + "?translation=de", {"said": "yes", "why": "it is said"})
+    assert answer.headers["Location"].endswith("?translation=de")
+    assert "auf Deutsch" in lea.get(answer.headers["Location"]).content.decode()
 
 
 def test_one_of_many_and_scales_are_ruled_on_too() -> None:

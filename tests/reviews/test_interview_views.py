@@ -13,8 +13,9 @@ from codebooks.models import Code
 from coding.models import Answer, CodingKind, Evidence, Found, Mark, Run, State, Work
 from reviews.adjudication import rule
 from reviews.interviews import parts_of
-from reviews.models import Item
+from reviews.models import Assignment, Item
 from studies.models import Role, Segment, Study
+from studies.translations import keep
 from tests.factories import (
     make_coding,
     make_person,
@@ -163,6 +164,54 @@ def test_whoever_has_still_to_code_blind_is_shown_the_interview_alone() -> None:
         assert word not in blind
     left.delete()
     assert "the model" in page_of(segment, "rea")
+
+
+def translated(segment: Segment) -> None:
+    transcript = segment.transcript
+    keep(transcript, "pt-BR", {28: "Espero que chova."}, maker="Ana", machine=False)
+    keep(transcript, "de", {28: "Ich hoffe auf Regen."}, maker="claude-x", machine=True)
+
+
+def test_a_translation_stands_beside_the_original_in_the_language_that_is_chosen() -> None:
+    segment, _run = coded()
+    assert "translations" not in page_of(segment, "lea")
+    translated(segment)
+    page = page_of(segment, "lea", run=_run.pk)
+    assert f'href="?run={_run.pk}&amp;translation=de"' in page
+    assert "Translation: German" in page
+    assert "Translation: Brazilian Portuguese" in page
+    assert "Regen" not in page
+    german = page_of(segment, "lea", translation="de")
+    assert '<p lang="de" dir="auto">Ich hoffe auf Regen.</p>' in german
+    assert german.count('class="translated"') == 1  # the other turn has none
+    assert "Translated into German by a machine (claude-x)." in german
+    assert "chova" not in german
+    assert 'data-start="28"' in german
+    by_hand = page_of(segment, "lea", translation="pt-BR")
+    assert "Translated into Brazilian Portuguese by people (Ana)." in by_hand
+    assert 'class="translated"' not in page_of(segment, "lea", translation="fr\x00")
+
+
+def test_who_reads_a_translation_here_and_has_still_to_code_it_was_given_it() -> None:
+    segment, run = coded()
+    translated(segment)
+    study = segment.transcript.study
+    rea = make_person("rea", study, Role.READER)
+    other = make_segment("Later.", study)
+    done = make_sample(run, [segment]).items.get()
+    answered = done.assignments.create(
+        person=rea, coding=make_coding(segment, run.revision, person=rea)
+    )
+    sample = make_sample(run, [segment, other])
+    asked = [item.assignments.create(person=rea) for item in sample.items.order_by("position")]
+    page_of(segment, "rea")
+    assert not Assignment.objects.exclude(translated_at=None).exists()
+    page_of(segment, "lea", translation="de")
+    assert not Assignment.objects.exclude(translated_at=None).exists()
+    assert "Regen" in page_of(segment, "rea", translation="de")
+    assert Assignment.objects.get(translated_at__isnull=False) == asked[0]
+    answered.refresh_from_db()
+    assert answered.translated_at is None
 
 
 def test_a_coder_has_no_such_page() -> None:

@@ -48,6 +48,12 @@ const act = {
   next_evidence: () => lookOn(1),
   next_turn: () => stepTurn(1),
   previous_turn: () => stepTurn(-1),
+  translation: () => {
+    const links = [...document.querySelectorAll(".translations a")];
+    const shown = document.getElementById("translated-by");
+    (shown ? links.at(-1) : links[0])?.click(); // the last one leads back to the original alone
+    return links.length > 0;
+  },
   skip: () => { document.getElementById("next").click(); },
 };
 listen(JSON.parse(form.dataset.keys), {
