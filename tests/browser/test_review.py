@@ -520,6 +520,40 @@ def test_a_second_tab_only_shows_and_signed_out_answers_wait(
     assert Coding.objects.count() == 1
 
 
+def test_a_draft_that_did_not_arrive_is_sent_again_though_nothing_more_is_entered(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review()
+    browser = context()
+    page = go(browser, live_server)
+    tried: list[str] = []
+
+    def refuse_once(route: Any) -> None:
+        tried.append(route.request.method)
+        if len(tried) == 1:
+            route.fulfill(status=502, body="the server is away")
+        else:
+            route.continue_()
+
+    page.route("**/draft/", refuse_once)
+    page.get_by_label("Note").fill("typed while the server was away")
+    all_sent(page)
+    drafts = Assignment.objects.values_list("draft__note", flat=True)
+    assert "typed while the server was away" in drafts
+    assert len(tried) == 2
+
+    cookies = browser.cookies()
+    browser.clear_cookies(name="sessionid")
+    page.get_by_label("Note").fill("typed while signed out")
+    expect(page.locator(".notice", has_text="You are signed out")).to_be_visible()
+    expect(page.locator("#kept")).to_have_text("Kept on this device")
+    browser.add_cookies([one for one in cookies if one["name"] == "sessionid"])  # type: ignore[misc]
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # back from the sign-in
+    all_sent(page)
+    expect(page.locator(".notice", has_text="You are signed out")).to_have_count(0)
+    assert "typed while signed out" in drafts.all()
+
+
 def test_of_two_versions_the_coder_chooses_one(
     context: Callable[..., BrowserContext], live_server: LiveServer
 ) -> None:

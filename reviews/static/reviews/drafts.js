@@ -1,14 +1,15 @@
 // What is entered and not submitted: kept in the browser at once, at the server a second later.
 
 import * as kept from "./vendor/idb-keyval-6.3.0.js";
-import { ask } from "./server.js";
+import { ask, isPassing, isSignedOut } from "./server.js";
 
 const PAUSE = 1000; // milliseconds without a change before the server is told
+const LONGEST = 60_000; // milliseconds between two tries to tell it
 
 /**
  * The drafts of `person`, kept in the browser under `name`. A record is { assignment, version, answers, at, synced }.
  *
- * `urlOf(assignment)` is where one is put; `state(name, at)` says "device", "saved" or "";
+ * `urlOf(assignment)` is where one is put; `state(name)` says "device", "saved", "signedOut" or "";
  * `conflict(assignment, body)` is called where the server knows a later one from elsewhere.
  */
 export function createDrafts(person, { name, urlOf, state, conflict, mayPut }) {
@@ -18,6 +19,8 @@ export function createDrafts(person, { name, urlOf, state, conflict, mayPut }) {
   let writing = null;
   let dirty = new Set();
   let timer = 0;
+  let again = 0; // the next try to put what did not arrive
+  let tries = 0;
   let failed = false;
   const device = deviceName();
 
@@ -73,9 +76,10 @@ export function createDrafts(person, { name, urlOf, state, conflict, mayPut }) {
       record.version = outcome.body.version;
       const latest = records.get(assignment);
       if (latest) latest.version = outcome.body.version;
+      tries = 0;
       if (latest === record) {
         record.synced = true;
-        state("saved", new Date());
+        state("saved");
       }
       touch(assignment);
     } else if (outcome.status === 409) {
@@ -87,7 +91,29 @@ export function createDrafts(person, { name, urlOf, state, conflict, mayPut }) {
       } else {
         conflict(assignment, outcome.body);
       }
+    } else if (isSignedOut(outcome)) {
+      if (outcome.body.code === "permission_denied") ask(location.href); // brings the token
+      else state("signedOut");
+      later();
+    } else if (isPassing(outcome)) {
+      later();
     }
+  }
+
+  /** Tell the server of everything that it does not have. */
+  function putAll() {
+    clearTimeout(again);
+    for (const record of records.values()) if (!record.synced) put(record.assignment);
+  }
+
+  function later() {
+    clearTimeout(again);
+    tries += 1;
+    again = setTimeout(putAll, Math.min(LONGEST, 1000 * 2 ** Math.min(tries, 6)));
+  }
+
+  function putNow() {
+    if (tries) putAll();
   }
 
   /** Whether what the server has came from this browser: then there is nothing to choose. */
@@ -95,9 +121,8 @@ export function createDrafts(person, { name, urlOf, state, conflict, mayPut }) {
     return draft?.device === device;
   }
 
-  window.addEventListener("online", () => {
-    for (const record of records.values()) if (!record.synced) put(record.assignment);
-  });
+  window.addEventListener("online", putAll);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) putNow(); });
 
   return {
     keep,

@@ -41,11 +41,14 @@ export function notice(kind, text = "", actions = [], tone = "warning") {
 
 const clock = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
 let draft = "";
+let signedOut = false; // a draft was not taken for it
 let outbox = { waiting: 0, state: "" };
 
-/** Say where the draft is kept: "saved", "device", or "" for nothing to say. */
+/** Say where the draft is kept: "saved", "device", "signedOut", or "" for nothing to say. */
 export function sayDraft(name) {
-  draft = { saved: fill(texts.saved, { time: clock.format(new Date()) }), device: texts.keptHere }[name] ?? "";
+  if (name === "signedOut") signedOut = true;
+  else if (name === "saved") signedOut = false;
+  draft = { saved: fill(texts.saved, { time: clock.format(new Date()) }), device: texts.keptHere, signedOut: texts.keptHere }[name] ?? "";
   showKept();
 }
 
@@ -64,10 +67,10 @@ function showKept() {
   sign.hidden = false;
   if (sign.textContent !== text) sign.textContent = text;
   sign.classList.toggle("look", waiting > 0 || !navigator.onLine);
-  const signedOut = waiting > 0 && state === "signedOut";
-  if (signedOut !== Boolean(notices.querySelector('[data-kind="sign-in"]'))) {
+  const mustSignIn = signedOut || (waiting > 0 && state === "signedOut");
+  if (mustSignIn !== Boolean(notices.querySelector('[data-kind="sign-in"]'))) {
     const open = () => window.open(screen.urls.signIn, "_blank", "noopener");
-    notice("sign-in", signedOut ? texts.signIn : "", [[texts.openSignIn, open]]);
+    notice("sign-in", mustSignIn ? texts.signIn : "", [[texts.openSignIn, open]]);
   }
 }
 

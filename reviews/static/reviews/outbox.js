@@ -2,7 +2,7 @@
 // connection and the sign-in; each piece has a name of its own, so that sent twice it counts once.
 
 import * as kept from "./vendor/idb-keyval-6.3.0.js";
-import { ask, isPassing } from "./server.js";
+import { ask, isPassing, isSignedOut } from "./server.js";
 
 const LONGEST = 60_000; // milliseconds between two tries
 
@@ -125,8 +125,7 @@ export function createOutbox(person, { prepare, done, refused, conflict, changed
       later(navigator.onLine && status ? "failing" : "offline");
       return false;
     }
-    if (status === 401 || status === 403) {
-      // Nobody is signed in, or the token is of an earlier sign-in: both end with the next one.
+    if (isSignedOut(outcome)) { // which ends with the next sign-in
       later(body.code === "permission_denied" ? "failing" : "signedOut");
       if (body.code === "permission_denied") ask(location.href);
       return false;

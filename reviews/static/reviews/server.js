@@ -36,6 +36,11 @@ export function isPassing({ status }) {
   return status === 0 || status === 429 || status >= 500;
 }
 
+/** Whether nobody is signed in, or the token is of an earlier sign-in. */
+export function isSignedOut({ status }) {
+  return status === 401 || status === 403;
+}
+
 /** Tell the server something while the page goes away. */
 export function tell(url, pairs) {
   const form = new FormData();
