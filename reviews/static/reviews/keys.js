@@ -14,6 +14,11 @@ function isCharacter(code) {
     !/^(?:Arrow|F\d|Page|Home|End)/.test(code);
 }
 
+/** Whether it is the question mark, in this layout or where a Latin one has it. */
+function isQuestion({ key, code, shiftKey }) {
+  return key === "?" || key === "؟" || (shiftKey && code === "Slash");
+}
+
 /** Call `act(action, event)` for the keys of `chosen`, `digit(number, event)` for digits. */
 export function listen(chosen, { act, digit, help }) {
   const dialogs = [...document.querySelectorAll("dialog")];
@@ -27,7 +32,7 @@ export function listen(chosen, { act, digit, help }) {
     const number = /^(?:Digit|Numpad)(\d)$/.exec(code);
     let done = false;
     if (number) done = digit(Number(number[1]), event);
-    else if (event.key === "?") done = help();
+    else if (isQuestion(event)) done = help();
     else {
       const place = code === "NumpadEnter" ? "Enter" : code;
       const action = Object.keys(chosen).find((name) => name !== "characters" && chosen[name] === place);
