@@ -572,6 +572,46 @@ def test_of_two_versions_the_coder_chooses_one(
     expect(elsewhere.get_by_label("Note")).to_have_value("on the train")
 
 
+def test_words_that_wait_for_a_code_are_shown_also_while_a_note_is_written(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review()
+    page = go(context(), live_server)
+    chosen = """[...(CSS.highlights.get("chosen") ?? [])].map(
+        (one) => one.startContainer.data.slice(one.startOffset, one.endOffset))"""
+    select(page, QUOTE)
+    page.get_by_label("Note").click()
+    page.keyboard.type("a note")
+    until(page, f"({chosen}).length > 0")
+    assert page.evaluate(chosen) == [QUOTE]
+    press(page, "Escape", "Digit1")
+    expect(page.locator('[data-code="topics:hope"] .passages q')).to_have_text(QUOTE)
+    assert page.evaluate(chosen) == []
+    select(page, QUOTE)
+    until(page, f"({chosen}).length > 0")
+    page.locator("#turns > li").first.focus()
+    press(page, "Escape", "Digit2")
+    assert page.evaluate(chosen) == []
+    expect(page.locator('input[name="code:topics:worry"][value="yes"]')).to_be_checked()
+    expect(page.locator('[data-code="topics:worry"] .passages q')).to_have_count(0)
+
+
+def test_the_list_of_keys_opens_on_every_keyboard(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review()
+    page = go(context(), live_server)
+    for code, key in (("Slash", "?"), ("Slash", "؟"), ("Slash", "ฦ"), ("Slash", ","), ("Minus", "?")):
+        page.locator("body").evaluate(
+            """(body, [code, key]) => body.dispatchEvent(new KeyboardEvent("keydown",
+                { code, key, shiftKey: true, bubbles: true, cancelable: true }))""",
+            [code, key],
+        )
+        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        press(page, "Escape")
+        expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+
+
 def test_one_code_at_a_time_takes_one_key_for_each(
     context: Callable[..., BrowserContext], live_server: LiveServer
 ) -> None:

@@ -4,7 +4,7 @@
 import {
   answerOf, answerRest, choose, codeAt, codes, dimensions, passagesOf, read, setPassages, write,
 } from "./answers.js";
-import { isTranslation, selection } from "./evidence.js";
+import { isTranslation, selection, showChosen } from "./evidence.js";
 import { notice, say, texts } from "./notices.js";
 import * as rows from "./rows.js";
 
@@ -32,7 +32,7 @@ export function begin(answers) {
   write(answers);
   changes = [];
   stands = JSON.stringify(read());
-  desk.selected = [];
+  select([]);
   rows.paintAll();
 }
 
@@ -88,9 +88,23 @@ export function refuseTranslation() {
   return true;
 }
 
+/** Hold `passages` for the code that comes next, and show them as long as they wait for it. */
+export function select(passages) {
+  desk.selected = passages;
+  showChosen(passages);
+}
+
+/** Let go of what is selected; false where nothing is. */
+export function letGo() {
+  if (!desk.selected.length) return false;
+  select([]);
+  window.getSelection().removeAllRanges();
+  return true;
+}
+
 function attach(code, passages) {
   setPassages(code, [...passagesOf(code), ...passages]);
-  desk.selected = [];
+  select([]);
   window.getSelection().removeAllRanges();
 }
 

@@ -153,6 +153,19 @@ function margin(turn) {
   );
 }
 
+/** Show which passages wait for a code, also where the browser's own selection has gone elsewhere. */
+export function showChosen(passages) {
+  if (!canHighlight) return;
+  const places = passages.map(placeOf).filter(Boolean);
+  if (!places.length) {
+    CSS.highlights.delete("chosen");
+    return;
+  }
+  const chosen = new Highlight(...places.map(rangeOf));
+  chosen.priority = 1; // above the codes
+  CSS.highlights.set("chosen", chosen);
+}
+
 /** Where the browser cannot highlight: the same ranges as <mark>s. */
 function markWords(turn) {
   const one = spoken.find((candidate) => candidate.turn === turn);

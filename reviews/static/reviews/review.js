@@ -3,15 +3,15 @@
 
 import { answerOf, codeAt, codes, dimensions, passagesOf, read } from "./answers.js";
 import {
-  addSelection, closeWhatIsClosed, desk, entered, give, giveRest, isClosed, refuseTranslation, removePassage, selectedNow,
-  undo,
+  addSelection, closeWhatIsClosed, desk, entered, give, giveRest, isClosed, letGo, refuseTranslation, removePassage, select,
+  selectedNow, undo,
 } from "./desk.js";
 import { pointAt, selection, selectSentence } from "./evidence.js";
 import { clear, prepareFind } from "./finding.js";
 import { goToTurn, stepTurn, turnAt, turnsOnPage } from "./interview.js";
 import { back, flag, lookAt, skip, step, submit } from "./journey.js";
 import { ahead, drafts, draftsOf, outbox, sayRefused, seconds, taken } from "./keeping.js";
-import { listen, sheet } from "./keys.js";
+import { isTyping, listen, sheet } from "./keys.js";
 import { notice, say, screen, texts } from "./notices.js";
 import { goToRecent, isInRecent, prepareRecent, recentCode } from "./recent.js";
 import * as rows from "./rows.js";
@@ -93,7 +93,7 @@ const acts = {
   previous_turn: () => stepTurn(-1),
   sentence(event) {
     selectSentence(turnAt(), event.shiftKey);
-    desk.selected = selection();
+    select(selection());
     showThumb();
   },
   previous_evidence: () => stepEvidence(-1),
@@ -172,6 +172,11 @@ panel.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+document.addEventListener("keydown", (event) => {
+  if (event.code !== "Escape" || event.isComposing || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  if (letGo()) showThumb();
+});
+
 // ── Mouse and touch ──
 
 for (const code of codes) {
@@ -184,8 +189,8 @@ for (const code of codes) {
 document.addEventListener("selectionchange", () => {
   const now = selection();
   const anchor = window.getSelection().anchorNode;
-  if (now.length) desk.selected = now;
-  else if (anchor && turnsOnPage().some((turn) => turn.contains(anchor))) desk.selected = [];
+  if (now.length) select(now);
+  else if (anchor && turnsOnPage().some((turn) => turn.contains(anchor))) select([]);
   showThumb();
 });
 
