@@ -11,6 +11,7 @@ from reviews.questions import Answers, Codes, Range, Said, spoken
 from studies.problems import UNSTORABLE, Problem, _
 
 LONGEST_NOTE = 10_000
+NAMED = 5  # codes that one sentence names
 ANSWERS = frozenset(Answer.values)
 
 
@@ -119,6 +120,13 @@ def _check_decided(
 ) -> None:
     missing = [code.label for key, code in known.items() if key not in said]
     applied = [one for one in said.values() if one.answer == Answer.YES]
+    if dimension.kind == Kind.MANY and len(missing) > NAMED:
+        raise Problem(
+            _("Codes of “%(dimension)s” without an answer: %(count)s, among them %(codes)s."),
+            dimension=dimension.label,
+            count=len(missing),
+            codes=", ".join(missing[:NAMED]),
+        )
     if dimension.kind == Kind.MANY and missing:
         raise Problem(
             _("“%(dimension)s” has codes without an answer yet: %(codes)s."),

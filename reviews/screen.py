@@ -344,6 +344,9 @@ def sentences() -> dict[str, Any]:
         "note": _("Note"),
         "comma": _(", "),
         "openCodes": _("“%(dimension)s” has codes without an answer yet: %(codes)s."),
+        "openMany": _(
+            "Codes of “%(dimension)s” without an answer: %(count)s, among them %(codes)s."
+        ),
         "openDimension": _("“%(dimension)s” has no answer yet: choose one, or leave it out."),
         "wrongValue": _("“%(dimension)s” takes a value from %(low)g to %(high)g."),
         "needsEvidence": _(

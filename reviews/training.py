@@ -16,6 +16,7 @@ from django.utils import timezone
 from codebooks.models import Code, Dimension, Kind
 from codebooks.revisions import freeze
 from coding.models import Answer, Coding, CodingKind, Evidence, Found, Mark
+from reviews.checking import NAMED
 from reviews.models import Assignment, Item, Purpose, Ruling, Sample
 from reviews.questions import Answers, Codes, Range, codes_of, own_answers, spoken
 from reviews.sampling import (
@@ -235,6 +236,12 @@ def set_key(item: Item, person: User, keys: Iterable[Key]) -> None:
         for code in known.values()
         if (name, code.key) not in said
     ]
+    if len(missing) > NAMED:
+        raise Problem(
+            _("The key says nothing yet about %(codes)s, and about %(count)s more."),
+            codes=", ".join(missing[:NAMED]),
+            count=len(missing) - NAMED,
+        )
     if missing:
         raise Problem(_("The key says nothing yet about: %(codes)s."), codes=", ".join(missing))
     for name, (dimension, known) in codes.items():

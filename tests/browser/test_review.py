@@ -601,7 +601,8 @@ def test_the_list_of_keys_opens_on_every_keyboard(
 ) -> None:
     make_review()
     page = go(context(), live_server)
-    for code, key in (("Slash", "?"), ("Slash", "؟"), ("Slash", "ฦ"), ("Slash", ","), ("Minus", "?")):
+    printed = [("Slash", key) for key in "?؟ฦ,"]
+    for code, key in [*printed, ("Minus", "?")]:
         page.locator("body").evaluate(
             """(body, [code, key]) => body.dispatchEvent(new KeyboardEvent("keydown",
                 { code, key, shiftKey: true, bubbles: true, cancelable: true }))""",
@@ -681,6 +682,21 @@ def test_why_an_answer_is_not_taken_is_in_sight_wherever_one_reads(
     expect(said).to_contain_text("from 0 to 100")
     expect(said).to_be_in_viewport(ratio=1)
     place(page).to_have_text("1 of 2")
+
+
+def test_of_many_codes_without_an_answer_a_few_are_named(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review(many=tuple(f"topic {number}" for number in range(1, 41)))
+    page = go(context(viewport={"width": 320, "height": 480}), live_server)
+    page.locator("#save").click()
+    said = page.locator('#notices [data-kind="gap"]')
+    expect(said).to_have_text(
+        "Codes of “Topics” without an answer: 40, among them "
+        "Topic 1, Topic 2, Topic 3, Topic 4, Topic 5. "
+    )
+    expect(said).to_be_in_viewport(ratio=1)
+    expect(page.locator(".code.here")).to_be_in_viewport(ratio=0.5)
 
 
 def test_keys_can_be_changed_and_single_ones_turned_off(

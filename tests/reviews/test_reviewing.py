@@ -176,6 +176,17 @@ def test_an_answer_that_was_ruled_on_stays() -> None:
 
 
 @pytest.mark.django_db
+def test_of_many_codes_without_an_answer_a_few_are_named() -> None:
+    study = make_study()
+    make_revision(study, [f"c{number}" for number in range(9)])
+    make_segment("I hope.", study)
+    make_person("mara", study)
+    assignment = draw_sample(study, size=1, coders=["mara"], seed=1).items.get().assignments.get()
+    with pytest.raises(Problem, match=r"without an answer: 8, among them C0, C2, C3, C4, C5\."):
+        answer(assignment, Answers((Said("topics", "c1", "no"),), TOPICS))
+
+
+@pytest.mark.django_db
 def test_ones_own_answer_comes_back_as_it_was() -> None:
     assignment = make_asked()
     partly = Answers(

@@ -129,6 +129,16 @@ def test_nobody_is_asked_before_the_key_is_set() -> None:
     assert [one.position for one in without_key(sample)] == [1, 3]
 
 
+def test_of_many_codes_that_a_key_says_nothing_about_a_few_are_named() -> None:
+    study = make_revision(many=[f"c{number}" for number in range(9)]).codebook.study
+    make_segment("I hope.", study)
+    for name, role in (("ana", Role.CODER), ("lea", Role.LEAD)):
+        make_person(name, study, role)
+    item = draw_training(study, coders=["ana"], size=1, seed=1).items.get()
+    with pytest.raises(Problem, match="nothing yet about C0, C2, C3, C4, C5, and about 3 more"):
+        set_key(item, lead(), [Key("topics", "c1", True)])
+
+
 def test_a_key_says_something_about_every_code_and_can_be_corrected_until_somebody_coded() -> None:
     study = made()
     sample = draw_training(study, coders=["ana"], size=2, seed=1)
@@ -136,6 +146,8 @@ def test_a_key_says_something_about_every_code_and_can_be_corrected_until_somebo
     assert item is not None
     with pytest.raises(Problem, match="says nothing yet about: Worry"):
         set_key(item, lead(), [key for key in keys() if key.code != "worry"])
+    with pytest.raises(Problem, match="about: Hope, Worry, For, Against, Trust"):
+        set_key(item, lead(), [])
     with pytest.raises(Problem, match="takes one code, not 2"):
         set_key(
             item,

@@ -148,13 +148,16 @@ export function submit() {
   });
 }
 
+const NAMED = 5; // codes that one sentence names
+
 function showGap({ why, dimension, codes: open }) {
   const words = {
-    codes: texts.openCodes, dimension: texts.openDimension, value: texts.wrongValue, evidence: texts.needsEvidence,
+    codes: open.length > NAMED ? texts.openMany : texts.openCodes, dimension: texts.openDimension, value: texts.wrongValue, evidence: texts.needsEvidence,
   };
   const [first] = open;
   notice("gap", fill(words[why], {
-    dimension: dimension.label, codes: open.map((code) => code.label).join(texts.comma),
+    dimension: dimension.label, codes: open.slice(0, NAMED).map((code) => code.label).join(texts.comma),
+    count: open.length,
     code: first.label, low: Number(first.value?.min), high: Number(first.value?.max),
   }));
   rows.goTo(first);
