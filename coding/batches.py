@@ -15,9 +15,10 @@ from django.utils import timezone
 from coding import leases
 from coding.coders.claude import ClaudeCoder
 from coding.collecting import Collector
+from coding.crew import listening
 from coding.errands import OPEN, Errand, Terms
 from coding.leases import Pace
-from coding.loop import HEARING, listening
+from coding.loop import HEARING
 from coding.models import Batch, Run
 from coding.runs import CANCELED, coder_for, progress
 from coding.sending import Sender

@@ -20,10 +20,11 @@ from codebooks.models import Code
 from coding import leases
 from coding.coders import Failed, Reply, Stopped, TooLarge
 from coding.coders.claude_batches import LONGEST_UPLOAD, Gone, Seen, Unreachable
+from coding.crew import ALL_FAILED, CODER_ERROR
 from coding.doubts import flag
 from coding.errands import OPEN, ROWS, Errand, adopt, owner_of, put_back
 from coding.leases import Answer, Piece, Sent
-from coding.loop import ALL_FAILED, CODER_ERROR, supported
+from coding.loop import supported
 from coding.models import Attempt, Batch, BatchState, Work
 from coding.models import Outcome as Ended
 from studies.problems import _

@@ -11,8 +11,9 @@ from coding.coders import Failed, Outcome
 from coding.coders.claude import ClaudeCoder
 from coding.coders.claude_batches import ClaudeBatches
 from coding.coders.messages import CUT_OFF, NOT_ACCEPTED
+from coding.crew import LONG_SILENCE
 from coding.leases import Pace, Piece
-from coding.loop import LONG_SILENCE, ask_by_dimension, remembered
+from coding.loop import ask_by_dimension, remembered
 from coding.models import Attempt, Batch, BatchState, Run, State, Work
 from coding.models import Outcome as Ended
 from coding.prices import price

@@ -32,9 +32,9 @@ from coding.coders.claude_batches import (
     Unreachable,
 )
 from coding.collecting import Collector
+from coding.crew import BUDGET_SPENT
 from coding.errands import ROWS, Errand, adopt, owner_of, put_back
 from coding.leases import Piece
-from coding.loop import BUDGET_SPENT
 from coding.models import Attempt, Batch, BatchState, Run, State, Work
 from coding.models import Outcome as Ended
 from studies.problems import _

@@ -14,10 +14,11 @@ from coding import leases
 from coding.batches import Courier, batch_loop, terms
 from coding.coders.claude import ClaudeCoder
 from coding.collecting import GONE, MISSING, NEVER_ARRIVED, UNKNOWN_BATCH
+from coding.crew import BUDGET_SPENT
 from coding.errands import Errand, Terms
 from coding.leases import Pace
 from coding.ledger import maybe_billed
-from coding.loop import BUDGET_SPENT, work_loop
+from coding.loop import work_loop
 from coding.models import Attempt, Batch, BatchState, Coding, Evidence, Run, State, Work
 from coding.prompts import write
 from coding.runs import CANCELED, coder_for, findings, guide, progress, resume, start_run

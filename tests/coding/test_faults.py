@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from coding.batches import batch_loop
 from coding.coders.claude import ClaudeCoder
+from coding.crew import BUDGET_SPENT
 from coding.errands import Terms
 from coding.leases import Pace
-from coding.loop import BUDGET_SPENT, work_loop
+from coding.loop import work_loop
 from coding.models import Attempt, Batch, Coding, Evidence, Run, Work
 from coding.prompts import write
 from coding.runs import guide, progress, start_run

@@ -10,8 +10,9 @@ import pytest
 
 from coding import leases
 from coding.coders import Answered, Failed, Passage, Proposal, Quote, Reply
+from coding.crew import BUDGET_SPENT
 from coding.leases import Pace
-from coding.loop import BUDGET_SPENT, supported, work_loop
+from coding.loop import supported, work_loop
 from coding.models import Attempt, Coding, Evidence, Run, State, Work
 from coding.prompts import write
 from coding.runs import (

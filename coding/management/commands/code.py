@@ -15,9 +15,10 @@ from coding.coders import Coder
 from coding.coders.claude import MODEL, ClaudeCoder
 from coding.coders.services import chosen, needs_batches
 from coding.costs import costs, estimate, keep
+from coding.crew import BUDGET_SPENT
 from coding.doubts import doubts
 from coding.leases import OPEN, ask_again
-from coding.loop import BUDGET_SPENT, work_loop
+from coding.loop import work_loop
 from coding.models import CoderKind, Run, State
 from coding.prompts import write
 from coding.replicates import start_replicates, still_to_repeat
