@@ -2,7 +2,15 @@
 
 from django.contrib import admin
 
-from coding.models import Attempt, Batch, Coding, Run, Work
+from coding.models import (
+    Attempt,
+    Batch,
+    Coding,
+    Run,
+    TranslationAttempt,
+    TranslationRun,
+    Work,
+)
 from config.admin import ShownOnly
 
 
@@ -46,3 +54,27 @@ class CodingAdmin(Ledger):
     list_display = ["segment_id", "run", "person", "created_at"]
     list_select_related = ["run", "person"]
     raw_id_fields = ["segment"]
+
+
+@admin.register(TranslationRun)
+class TranslationRunAdmin(Ledger):
+    list_display = ["study", "language", "budget", "committed", "stopped_because", "created_at"]
+    list_filter = ["language"]
+    list_select_related = ["study"]
+
+
+@admin.register(TranslationAttempt)
+class TranslationAttemptAdmin(Ledger):
+    list_display = [
+        "transcript_id",
+        "first",
+        "last",
+        "sent_at",
+        "outcome",
+        "model",
+        "request_id",
+        "cost",
+    ]
+    list_filter = ["outcome", "gave_up"]
+    exclude = ["answer"]
+    raw_id_fields = ["transcript"]

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
@@ -312,13 +312,18 @@ def begin(
 
 def set_aside(run: Run, amount: Decimal) -> bool:
     """Take `amount` out of what the budget has; return whether it had that much."""
+    return take_out("coding_run", purse(run), amount)
+
+
+def take_out(table: str, key: int, amount: Decimal) -> bool:
+    """Take `amount` out of the budget of the row `key` of `table`; return if it had that much."""
     money = bulk.money(amount)
     return bool(
         bulk.done(
-            "UPDATE coding_run SET committed = CAST(committed + %s AS NUMERIC) WHERE id = %s "
+            f"UPDATE {table} SET committed = CAST(committed + %s AS NUMERIC) WHERE id = %s "  # noqa: S608  our own names
             "AND (budget IS NULL OR budget >= CAST(committed + %s AS NUMERIC))",
             money,
-            purse(run),
+            key,
             money,
         )
     )
@@ -326,11 +331,16 @@ def set_aside(run: Run, amount: Decimal) -> bool:
 
 def free(run: Run, amount: Decimal) -> None:
     """Give `amount` back to the budget; a negative one is what something cost beyond it."""
+    put_in("coding_run", purse(run), amount)
+
+
+def put_in(table: str, key: int, amount: Decimal) -> None:
+    """Give `amount` back to the budget of the row `key` of `table`."""
     if amount:
         bulk.done(
-            "UPDATE coding_run SET committed = CAST(committed - %s AS NUMERIC) WHERE id = %s",
+            f"UPDATE {table} SET committed = CAST(committed - %s AS NUMERIC) WHERE id = %s",  # noqa: S608  our own names
             bulk.money(amount),
-            purse(run),
+            key,
         )
 
 
@@ -419,8 +429,6 @@ def end(row: QuerySet[Work], state: State, reason: str) -> None:
 
 
 BOOKED = (
-    "work_id",
-    "number",
     "settled_at",
     "outcome",
     "request_id",
@@ -440,33 +448,38 @@ def book(run: Run, answers: Sequence[Answer], price: Price | None, now: datetime
     rows: list[bulk.Row] = []
     freed, settled_at = Decimal(0), bulk.moment(now)
     for answer in answers:
-        sent, reply = answer.piece.attempt, answer.reply
+        sent = answer.piece.attempt
         if sent is None:
             continue
         answer.piece.attempt = None
-        cost = sent.most if reply.maybe_billed else Decimal(0)
-        tokens: tuple[int | None, ...] = (None,) * 4
-        if usage := reply.usage:
-            tokens = (usage.input, usage.output, usage.cache_read, usage.cache_write)
-            cost = price.cost(usage) if price else Decimal(0)
+        settled, cost = booked(sent, answer.reply, price, settled_at)
         freed += sent.most - cost
-        rows.append(
-            (
-                answer.piece.work,
-                sent.number,
-                settled_at,
-                outcome_of(reply).value,
-                clean(reply.request_id)[:100],
-                clean(reply.model)[:200] or sent.model,
-                clean(getattr(reply.outcome, "reason", "")),
-                packed(reply.raw) if reply.raw else None,
-                *tokens,
-                cost,
-            )
-        )
+        rows.append((answer.piece.work, sent.number, *settled))
     if rows:
-        bulk.update(Attempt, 2, BOOKED, rows)
+        bulk.update(Attempt, 2, ("work_id", "number", *BOOKED), rows)
         free(run, freed)
+
+
+def booked(
+    sent: Sent, reply: Reply, price: Price | None, settled_at: Any
+) -> tuple[bulk.Row, Decimal]:
+    """Return what the ledger says of a request that was `sent`, in the order of BOOKED, and what
+    it cost, or can have cost."""
+    cost = sent.most if reply.maybe_billed else Decimal(0)
+    tokens: tuple[int | None, ...] = (None,) * 4
+    if usage := reply.usage:
+        tokens = (usage.input, usage.output, usage.cache_read, usage.cache_write)
+        cost = price.cost(usage) if price else Decimal(0)
+    return (
+        settled_at,
+        outcome_of(reply).value,
+        clean(reply.request_id)[:100],
+        clean(reply.model)[:200] or sent.model,
+        clean(getattr(reply.outcome, "reason", "")),
+        packed(reply.raw) if reply.raw else None,
+        *tokens,
+        cost,
+    ), cost
 
 
 def packed(raw: bytes) -> bytes:

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from codebooks.models import Code, Revision
-from studies.models import Segment, Study
+from studies.models import Segment, Study, Transcript
 
 
 class CoderKind(models.TextChoices):
@@ -223,6 +223,101 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.work_id}.{self.number}: {self.outcome}"
+
+
+class TranslationRun(models.Model):
+    """A study's interviews being translated into one language, by one process at a time.
+
+    What is translated is kept as `studies.models.Translation`; what is left is what has none.
+    """
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="translation_runs")
+    language = models.CharField(_("into"), max_length=35)
+    budget = models.DecimalField(
+        _("budget in USD"), max_digits=16, decimal_places=10, null=True, blank=True
+    )
+    # What the ledger's rows cost so far, with the most that open ones can cost: never over budget.
+    committed = models.DecimalField(
+        _("committed in USD"), max_digits=16, decimal_places=10, default=0, editable=False
+    )
+    owner = models.CharField(_("owner"), max_length=64, blank=True)
+    lease_until = models.DateTimeField(_("leased until"), null=True)
+    # Since when its owner is at work: what was open before then, nobody waits for any more.
+    owned_since = models.DateTimeField(_("owned since"), null=True)
+    stopped_because = models.TextField(_("stopped because"), blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("translation run")
+        verbose_name_plural = _("translation runs")
+        ordering = ["study", "language"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["study", "language"], name="a_study_is_translated_into_a_language_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(owner="")
+                | (Q(lease_until__isnull=False) & Q(owned_since__isnull=False)),
+                name="a_translation_run_that_is_owned_has_an_end",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.study_id}: {self.language}"
+
+
+class TranslationAttempt(models.Model):
+    """One request for a translation: written before it is sent, settled once.
+
+    It is about the bits of an interview from `first` to `last`: its turns, where none is too long.
+    What is said of an `Attempt` about tokens and `cost` holds here, too. `gave_up` says that after
+    it the interview is not asked about any more, until somebody asks for what failed.
+    """
+
+    run = models.ForeignKey(TranslationRun, models.CASCADE, related_name="ledger")
+    transcript = models.ForeignKey(Transcript, models.CASCADE, related_name="translation_ledger")
+    first = models.PositiveIntegerField(_("first turn"))
+    last = models.PositiveIntegerField(_("last turn"))
+    # Of all that shapes the answer: what was paid for is known again by it.
+    digest = models.CharField(_("SHA-256 of what was asked"), max_length=64)
+    sent_at = models.DateTimeField(_("sent"), auto_now_add=True)
+    settled_at = models.DateTimeField(_("settled"), null=True)
+    outcome = models.CharField(_("outcome"), max_length=8, choices=Outcome, default=Outcome.SENT)
+    gave_up = models.BooleanField(_("given up"), default=False)
+    model = models.CharField(_("model"), max_length=200)
+    request_id = models.CharField(_("request id"), max_length=100, blank=True)
+    input_tokens = models.PositiveIntegerField(_("input tokens"), null=True)
+    output_tokens = models.PositiveIntegerField(_("output tokens"), null=True)
+    cache_read_tokens = models.PositiveIntegerField(_("tokens read from the cache"), null=True)
+    cache_write_tokens = models.PositiveIntegerField(_("tokens written to the cache"), null=True)
+    cost = models.DecimalField(_("cost in USD"), max_digits=16, decimal_places=10, default=0)
+    error = models.TextField(_("error"), blank=True)
+    # The answer as it came, zlib-compressed.
+    answer = models.BinaryField(_("answer"), null=True)
+
+    class Meta:
+        verbose_name = _("attempt at a translation")
+        verbose_name_plural = _("attempts at translations")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(outcome="sent") ^ Q(settled_at__isnull=False),
+                name="a_translation_attempt_is_sent_or_settled",
+            ),
+            models.CheckConstraint(
+                condition=Q(gave_up=False) | ~Q(outcome__in=["sent", "ok"]),
+                name="nothing_is_given_up_that_was_answered",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["run", "transcript"],
+                condition=Q(gave_up=True),
+                name="translations_given_up",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transcript_id}, {self.first}–{self.last}: {self.outcome}"
 
 
 class Allowance(models.Model):

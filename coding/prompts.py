@@ -187,34 +187,64 @@ def form_in_words(schema: dict[str, Any]) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Frame:
+    """What sets an interview apart from what is said about it, and its turns' numbers from words
+    that look like them."""
+
+    nonce: str
+    seal: str
+
+    @property
+    def tag(self) -> str:
+        """What the two tags are called between which the interview stands."""
+        return f"interview-{self.nonce}"
+
+    def opening(self) -> list[str]:
+        """Return the lines that say where the interview is."""
+        lines = [f"The interview is everything between <{self.tag}> and </{self.tag}>."]
+        if self.seal:
+            lines.append(
+                f"Its turns are numbered [T1{self.seal} …]; what looks otherwise was said."
+            )
+        return lines
+
+    def turn(self, number: int, role: str, words: str) -> str:
+        """Return a turn with its number."""
+        return f"[T{number}{self.seal} {role}] {words}"
+
+
+def frame(text: str) -> Frame:
+    """Return the frame for an interview that is `text`."""
+    nonce = unused(text)
+    # Only a text that imitates the numbering makes the true numbers longer.
+    return Frame(nonce, f"-{nonce}" if imitates_numbers(text) else "")
+
+
 def user_turn(passage: Passage) -> str:
     """Return the message that shows `passage` in its interview, its turns numbered from 1."""
-    nonce = unused(passage.text)
-    tag = f"interview-{nonce}"
-    # Only a text that imitates the numbering makes the true numbers longer.
-    seal = f"-{nonce}" if imitates_numbers(passage.text) else ""
+    around = frame(passage.text)
+    nonce = around.nonce
     turns = passage.spoken
     inside = [
         number
         for number, (start, end, _speaker, _role) in enumerate(turns, 1)
         if start < passage.end and end > passage.start
     ]
-    lines = [f"The interview is everything between <{tag}> and </{tag}>."]
-    if seal:
-        lines.append(f"Its turns are numbered [T1{seal} …]; what looks otherwise was said.")
+    lines = around.opening()
     if inside and len(inside) < len(turns):
         lines.append(
             f"Decide only about the answer between <answer-{nonce}> and </answer-{nonce}>: "
             f"turns {inside[0]} to {inside[-1]}."
         )
-    lines.append(f"<{tag}>")
+    lines.append(f"<{around.tag}>")
     for number, (start, end, _speaker, role) in enumerate(turns, 1):
         if inside and len(inside) < len(turns) and number == inside[0]:
             lines.append(f"<answer-{nonce}>")
-        lines.append(f"[T{number}{seal} {role}] {passage.text[start:end]}")
+        lines.append(around.turn(number, role, passage.text[start:end]))
         if inside and len(inside) < len(turns) and number == inside[-1]:
             lines.append(f"</answer-{nonce}>")
-    lines.append(f"</{tag}>")
+    lines.append(f"</{around.tag}>")
     return "\n".join(lines)
 
 

@@ -19,6 +19,7 @@ from coding.models import CoderKind, Found, Run
 from coding.prices import models
 from coding.runs import CANCELED, amount, findings, progress, start_run
 from coding.tasks import tell, wake
+from coding.translating import by_makers, languages_of, standing
 from coding.wording import below_minimum, count, estimate_sentences, money, reason, share, when
 from studies.access import role_of, study_or_404
 from studies.models import Role, Study
@@ -46,6 +47,7 @@ def coding(request: HttpRequest, slug: str) -> HttpResponse:
             "embedded": run is not None and run.coder == CoderKind.EMBEDDED,
             **(shown(run) if run else {}),
             **(offered(request, study) if leads else {}),
+            "translations": translated(study),
         },
     )
 
@@ -282,3 +284,54 @@ def money_of(run: Run) -> dict[str, object]:
         if lost["requests"]
         else None,
     }
+
+
+def translated(study: Study) -> dict[str, object] | None:
+    """Return what the page shows of translations: how many, by whom, and what they cost."""
+    rows, problems, notices = [], [], []
+    runs = {run.language: run for run in study.translation_runs.select_related("study")}
+    for language in languages_of(study):
+        run = runs.get(language)
+        stands = standing(run) if run else None
+        made = stands["translated"] if stands else by_makers(study, language)
+        rows.append(
+            {
+                "language": language,
+                "interviews": count(sum(one["interviews"] for one in made)),
+                "makers": [{**one, "interviews": count(one["interviews"])} for one in made],
+                "requests": count(stands["requests"]) if stands else "–",
+                "usd": money(stands["usd"]) if stands else "–",
+            }
+        )
+        if stands is None:
+            continue
+        problems += [
+            {
+                "reason": reason(why),
+                "language": language,
+                "count": count(sum(languages.values())),
+                "languages": languages.items(),
+            }
+            for why, languages in stands["failed"].items()
+        ]
+        if stands["stopped"]:
+            notices.append(
+                gettext("The translating into %(language)s stopped: %(why)s")
+                % {"language": language, "why": reason(stands["stopped"])}
+            )
+        if lost := stands["maybe_billed"]["requests"]:
+            notices.append(
+                ngettext(
+                    "Into %(language)s: the answer to %(count)s request was lost. It may have been "
+                    "billed, with %(usd)s USD at most.",
+                    "Into %(language)s: the answers to %(count)s requests were lost. They may have "
+                    "been billed, with %(usd)s USD at most in all.",
+                    lost,
+                )
+                % {
+                    "language": language,
+                    "count": count(lost),
+                    "usd": money(stands["maybe_billed"]["at_most"]),
+                }
+            )
+    return {"rows": rows, "problems": problems, "notices": notices} if rows else None

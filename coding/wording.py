@@ -121,6 +121,32 @@ def estimate_sentences(made: Mapping[str, Any], *, batch: bool = False) -> list[
     return said
 
 
+def translation_sentence(made: Mapping[str, Any]) -> str:
+    """Return what an estimate (JSON) says of translating."""
+    words = {
+        "interviews": count(made["interviews"]),
+        "into": made["into"],
+        "model": made["model"],
+        "usd": money(made["usd"]),
+        "prices_of": made["prices_of"],
+        "counted": gettext("tokens counted by the service on a sample")
+        if made["counted_by"] == "count_tokens"
+        else gettext("tokens guessed from the length of the texts"),
+    }
+    if not made["interviews"]:
+        return gettext("Nothing is left to translate into %(into)s.") % words
+    return (
+        ngettext(
+            "Translating %(interviews)s interview into %(into)s with %(model)s would cost about "
+            "%(usd)s USD (prices of %(prices_of)s; %(counted)s).",
+            "Translating %(interviews)s interviews into %(into)s with %(model)s would cost about "
+            "%(usd)s USD (prices of %(prices_of)s; %(counted)s).",
+            made["interviews"],
+        )
+        % words
+    )
+
+
 def for_nothing(left: int) -> str:
     """Return that the embedded coder costs nothing, and how much is `left` for it."""
     if not left:

@@ -86,6 +86,12 @@ def show_newcomers(console: Console, newcomers: list[dict[str, Any]]) -> None:
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
+def agreed(told: Console) -> bool:
+    """Return whether the person at the keyboard wants to go on."""
+    told.print(gettext("Go on? [y/N]"), end=" ", markup=False)
+    return sys.stdin.readline().strip().lower() in {"y", "yes", gettext("y")}
+
+
 def listed(text: str) -> list[str]:
     """Return the names in `text`, parted by commas; the `type` of an argument."""
     return [name.strip() for name in text.split(",") if name.strip()]

@@ -27,7 +27,7 @@ class Action(models.TextChoices):
 
     IMPORTED = "imported", _("interviews imported")
     TRANSLATIONS_IMPORTED = "translations_imported", _("translations imported")
-    TRANSLATED = "translated", _("interviews translated")
+    TRANSLATION_STARTED = "translation_started", _("translation started")
     LANGUAGE_CORRECTED = "language_corrected", _("language corrected")
     ROLES_CORRECTED = "roles_corrected", _("roles of speakers corrected")
     CODEBOOK_IMPORTED = "codebook_imported", _("codebook imported")
@@ -80,6 +80,7 @@ NAMES = {
     "form": _("file"),
     "from": _("Taken over from"),
     "half_width": _("half-width of intervals"),
+    "interviews": _("interviews"),
     "invited_by": _("invited by"),
     "items": _("items"),
     "languages": _("languages"),

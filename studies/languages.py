@@ -125,16 +125,31 @@ def normalise(name: str) -> str:
 
 
 @cache
-def _names() -> dict[str, str]:
+def _lines() -> dict[str, str]:
     path = Path(__file__).parent / "languages.toml"
+    return {code: str(line) for code, line in tomllib.loads(path.read_text("utf-8")).items()}
+
+
+@cache
+def _names() -> dict[str, str]:
     names: dict[str, str] = {}
-    for code, line in tomllib.loads(path.read_text(encoding="utf-8")).items():
+    for code, line in _lines().items():
         codes, *words = line.split("|")
         said = [name.strip() for part in words for name in part.split(",")]
         for name in (code, *codes.split(), *said):
             if name:
                 names.setdefault(unicodedata.normalize("NFC", name).casefold(), code)
     return names
+
+
+def english(code: str) -> str:
+    """Return the name of a language in English, "" where it is not known.
+
+    >>> english("de"), english("zz")
+    ('German', '')
+    """
+    line = _lines().get(code, "")
+    return line.split("|")[1].partition(",")[0].strip() if "|" in line else ""
 
 
 # What the detectors call some languages, in BCP 47.

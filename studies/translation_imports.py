@@ -71,9 +71,11 @@ class Imported:
         """Count `row` as left out and name it if there is room."""
         self.left_out += 1
         if len(self.reasons) < MOST_ROWS:
-            told = (row.transcript, row.turn, row.written)
-            said = (UNSTORABLE.sub("\ufffd", text)[:LONGEST_ID] for text in told)
-            self.reasons.append(LeftOut(row.line, *said, reason))
+            transcript, turn, language = (
+                UNSTORABLE.sub("\ufffd", text)[:LONGEST_ID]
+                for text in (row.transcript, row.turn, row.written)
+            )
+            self.reasons.append(LeftOut(row.line, transcript, turn, language, reason))
 
 
 class Row(NamedTuple):

@@ -131,6 +131,15 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class Translated(Answered):
+    """An answer in words, by the number of the turn; it decides nothing."""
+
+    proposals: tuple[Proposal, ...] = ()
+    dimensions: tuple[str, ...] = ()
+    words: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Refused:
     """The coder will not decide about this passage; asking again would not help."""
 

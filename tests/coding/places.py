@@ -58,8 +58,12 @@ class Place:
     def begin(self, *more: str) -> "subprocess.Popen[str]":
         """Begin to code, with 4 threads unless `more` says otherwise."""
         more = more or ("--threads", "4")
+        return self.command("code", "hopes", "--coder", "claude", "--yes", *more)
+
+    def command(self, *words: str) -> "subprocess.Popen[str]":
+        """Begin a command of ours."""
         return subprocess.Popen(  # noqa: S603  this Python, with words of ours
-            [*MANAGE, "code", "hopes", "--coder", "claude", "--yes", *more, "--json"],
+            [*MANAGE, *words, "--json"],
             env=self.environment,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,

@@ -9,12 +9,15 @@ from pytest_django import Settings
 
 from coding import tasks
 from coding.costs import costs, estimate, keep
+from coding.crew import BUDGET_SPENT
 from coding.leases import Pace
 from coding.loop import work_loop
-from coding.models import Run
+from coding.models import Run, TranslationRun
 from coding.runs import CANCELED, PAUSED, coder_for, start_run
+from coding.translating import translate
 from coding.wording import money, reason
 from studies.models import Role
+from studies.translations import keep as keep_words
 from tests.factories import make_person, make_revision, make_segment, make_study
 from tests.simulator.server import Running
 
@@ -265,3 +268,30 @@ def test_why_a_run_stopped_is_said_in_the_readers_language() -> None:
         assert reason(PAUSED) != PAUSED
         assert reason("Nobody translated this. (500)") == "Nobody translated this. (500)"
         assert reason("") == ""
+
+
+def test_the_page_says_how_much_is_translated_by_whom_and_what_it_cost(simulator: Running) -> None:
+    study = make_study()
+    rows = [make_segment(f"Espero {n} .", study, language="es").transcript for n in range(4)]
+    lead, reader = Client(), Client()
+    lead.force_login(make_person(study=study, role=Role.LEAD))
+    reader.force_login(make_person(study=study, role=Role.READER))
+    address = f"/studies/{study.slug}/coding/"
+    assert "No interview is translated yet." in lead.get(address).content.decode()
+    assert 'id="translations"' not in reader.get(address).content.decode()
+    keep_words(rows[0], "en", {0: "I hope."}, maker="ana <b>", machine=False)
+    keep_words(rows[0], "fr", {0: "J’espère."}, maker="ana <b>", machine=False)
+    simulator.faults({"holds": "Espero 2 ", "fault": "refusal"}, {"nth": 1, "fault": "reset_after"})
+    stands = translate(study, "en", pace=Pace(first_wait=0.001), threads=1)
+    for client in (lead, reader):
+        page = client.get(address).content.decode()
+        assert "<bdi>ana &lt;b&gt;</bdi> (people) 1" in page
+        assert "<bdi>claude-haiku-5-5</bdi> (machine) 2" in page
+        assert f'<td class="number">4</td><td class="number">{money(stands["usd"])}</td>' in page
+        assert "Into en: the answer to 1 request was lost. It may have been billed" in page
+        assert '<th scope="row">The model refused.</th><td>en</td><td class="number">1</td>' in page
+        assert "<td>es 1</td>" in page
+    TranslationRun.objects.update(stopped_because=BUDGET_SPENT)
+    page = reader.get(address).content.decode()
+    assert "The translating into en stopped: The budget is spent" in page
+    assert "manage.py translate" not in page

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 from unicodedata import normalize
 
+from tests.simulator import translations
+
 TURN = re.compile(r"^\[T(\d+)[^\]\n]* (interviewer|participant)\] ", re.MULTILINE)
 END = re.compile(r"\s*</?interview-\w+>.*", re.DOTALL)
 MARKER = re.compile(r"\[\[sim:\s*(.*?)\s*\]\]", re.DOTALL)
@@ -237,6 +239,8 @@ def answer(
     skill: Skill,
 ) -> str:
     """Return the text of the answer to `message` in the form of `schema`."""
+    if translations.is_asked(schema):
+        return translations.translation(message, fault)
     if fault == "not_json":
         return "I think that the participant worries."
     said = turns(message)

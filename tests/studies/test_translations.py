@@ -19,11 +19,11 @@ from tests.factories import make_segment, make_study, make_transcript
 pytestmark = pytest.mark.django_db
 
 ASKED, SAID = "¿Qué espera usted?", "Espero la lluvia."
+SECOND = len(ASKED) + 1
 TURNS = [
     [0, len(ASKED), "P", "interviewer"],
-    [len(ASKED) + 1, len(ASKED) + 1 + len(SAID), "R", "participant"],
+    [SECOND, SECOND + len(SAID), "R", "participant"],
 ]
-SECOND = TURNS[1][0]
 
 
 def talk(study: Study, name: str, **fields: Any) -> Transcript:

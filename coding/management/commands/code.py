@@ -34,6 +34,7 @@ from coding.runs import (
 from coding.tasks import wake
 from coding.wording import estimate_sentences, money, reason, share
 from config.commands import Command as BaseCommand
+from config.commands import agreed
 from config.commands import progress as progress_bar
 from studies.models import Study
 from studies.people import study_named
@@ -332,9 +333,3 @@ def open_work(run: Run) -> list[int]:
     """Return the segments of `run` that have not ended, by their keys."""
     left = run.work.filter(state__in=OPEN).order_by("segment_id")
     return list(left.values_list("segment_id", flat=True))
-
-
-def agreed(told: Console) -> bool:
-    """Return whether the person at the keyboard wants to go on."""
-    told.print(gettext("Go on? [y/N]"), end=" ", markup=False)
-    return sys.stdin.readline().strip().lower() in {"y", "yes", gettext("y")}
