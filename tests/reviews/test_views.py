@@ -137,7 +137,7 @@ def test_without_scripts_a_button_shows_a_translation_and_keeps_what_was_entered
     sample = make_sample()
     mara = sign_in("mara")
     url = opened(mara, sample)
-    button = '<button class="link" name="show" value="translation">'
+    button = '<button class="link alone" name="show" value="translation">'
     assert button not in mara.get(url).content.decode()
     for item in sample.items.all():
         words = {0: "Trusting?", 7: "Yes <it> is of help."}
