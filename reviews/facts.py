@@ -14,7 +14,9 @@ from reviews.evidence_tables import Quotations
 from reviews.models import Assignment, Ruling, Sample
 from reviews.prevalence import Strata
 from reviews.sampling import ASKED
+from reviews.stats.arrays import Ints
 from reviews.tables import NOT_KNOWN, Guide, Table, load_progress, rounds_of
+from reviews.translated import IN_SIGHT
 
 FOUND = ("exact", "folded", "fuzzy")
 """Ways of finding a quotation that make it evidence."""
@@ -75,8 +77,9 @@ class SampleFacts:
 
     `changed` says that the frame is no longer the one drawn from; `rulings` and
     `open_disagreements` count disagreements as adjudication lists them, settled and not;
-    `development` the items that the machine learned from, which enter no estimate. Where it went
-    on in `rounds` the counts are of all of them.
+    `development` the items that the machine learned from, which enter no estimate; `translated`
+    the blind codings in the estimate that were given with a translation in sight. Where it went on
+    in `rounds` the counts are of all of them.
     """
 
     id: int
@@ -98,6 +101,7 @@ class SampleFacts:
     sizes: tuple[tuple[str, int, int, int], ...]
     rounds: tuple[RoundFacts, ...] = ()
     development: int = 0
+    translated: int = 0
 
 
 @dataclass(frozen=True)
@@ -229,7 +233,15 @@ def sample_facts(sample: Sample | None, table: Table, strata: Strata) -> SampleF
             for place, one in enumerate(rounds)
         ),
         development=int(np.isin(drawn.unit, table.development).sum()),
+        translated=_translated(rounds, drawn.item[~np.isin(drawn.unit, table.development)]),
     )
+
+
+def _translated(samples: Sequence[Sample], items: Ints) -> int:
+    """Return how many blind codings of `items` were given with a translation in sight."""
+    rows = Assignment.objects.filter(IN_SIGHT, item__sample__in=samples)
+    there = np.fromiter(rows.values_list("item_id", flat=True), np.int64)
+    return int(np.isin(there, items).sum())
 
 
 def _rulings(samples: Sequence[Sample]) -> int:

@@ -22,9 +22,10 @@ from coding.models import Coding, Run, State, Work
 from reviews.models import Assignment, Item, Ruling, Sample
 from reviews.sampling import ASKED
 from reviews.tables import rounds_of
+from reviews.translated import IN_SIGHT
 from studies.models import Membership, Participant, Segment, Study
 
-VERSION = 4
+VERSION = 5
 """Counts up when a report of the same rows would say something else, so that caches forget."""
 
 WHY = (State.REFUSED, State.FAILED)
@@ -72,6 +73,7 @@ def fingerprint(
             [[one.created_at, one.revision_id] for one in rounds],
             _added(Item.objects.filter(sample__in=rounds)),
             _assignments(asked),
+            list(asked.filter(IN_SIGHT).aggregate(n=Count("pk"), which=_sum(mixed("pk"))).values()),
             _groups(ruled, "code_id", "applies", "value"),
         ]
         if sample.run and sample.run_id != (run and run.pk):

@@ -114,6 +114,7 @@ def work(request: HttpRequest, slug: str) -> HttpResponse:
         people = workers(sample)
         context |= {
             "workers": [(one, in_minutes(one.pace)) for one in people],
+            "translated": any(one.translated for one in people),
             "fast": FAST,
             "left": left(sample),
             "vacant": [gap.sentence.sentence(_) for one in rounds(sample) for gap in vacant(one)],

@@ -166,6 +166,17 @@ def _coded(sample: SampleFacts) -> list[str]:
         )
         % {"reviewed": count(sample.reviewed), "twice": count(sample.twice)},
     ]
+    if sample.translated:
+        told.append(
+            ngettext(
+                "%(count)s blind coding was given with a translation of the interview in sight; "
+                "its evidence is of the original.",
+                "%(count)s blind codings were given with a translation of the interview in sight; "
+                "their evidence is of the original.",
+                sample.translated,
+            )
+            % {"count": count(sample.translated)}
+        )
     if sample.assigned:
         told.append(
             ngettext(

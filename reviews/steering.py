@@ -39,6 +39,7 @@ from reviews.stats.alpha import alpha, alpha_interval, binary_sums
 from reviews.stats.arrays import Bools, Floats
 from reviews.stats.designs import assign
 from reviews.tables import Column, Question, load_reviewed
+from reviews.translated import IN_SIGHT
 from studies.audit import Action, record
 from studies.models import Membership, Study
 from studies.problems import Problem, _
@@ -76,7 +77,10 @@ class Pace:
 
 @dataclass(frozen=True)
 class Worker:
-    """What one person did in a sample and its earlier rounds."""
+    """What one person did in a sample and its earlier rounds.
+
+    `translated` counts answers given with a translation of the interview in sight.
+    """
 
     person: int
     name: str
@@ -88,6 +92,7 @@ class Worker:
     flagged: int
     last: datetime | None
     pace: Pace
+    translated: int = 0
 
     @property
     def skips_much(self) -> bool:
@@ -196,6 +201,12 @@ def workers(sample: Sample) -> list[Worker]:
             last=Max("answered_at"),
         )
     )
+    translated = dict(
+        Assignment.objects.filter(IN_SIGHT, item__sample__in=samples)
+        .order_by()
+        .values_list("person_id")
+        .annotate(count=Count("pk"))
+    )
     paces = _paces(samples)
     names = dict(study.memberships.values_list("person_id", "name"))
     reads = reading(study)
@@ -211,6 +222,7 @@ def workers(sample: Sample) -> list[Worker]:
             flagged=flagged,
             last=last,
             pace=paces.get(person, Pace(0, None, 0)),
+            translated=translated.get(person, 0),
         )
         for person, username, asked, answered, skipped, open_, flagged, last in rows
     ]

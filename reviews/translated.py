@@ -7,12 +7,26 @@ codes sees a translation when they ask for it, and not before.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils.translation import get_language, get_language_info
 from django.utils.translation import gettext as _
 
+from reviews.models import Submission, SubmissionKind
 from reviews.sampling import reads_language
 from studies.models import Membership, Study, Transcript, Translation
 from studies.translations import languages_of, words_of
+
+# Assignments answered after a translation was given, or whose answer was sent once more since.
+IN_SIGHT = Q(coding__isnull=False, translated_at__isnull=False) & (
+    Q(answered_at__gte=F("translated_at"))
+    | Exists(
+        Submission.objects.filter(
+            assignment=OuterRef("pk"),
+            kind=SubmissionKind.ANSWER,
+            sent_at__gte=OuterRef("translated_at"),
+        )
+    )
+)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """A report is never stale: whatever it is made of changes its fingerprint, by whatever door."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,7 +15,7 @@ from django.utils import timezone
 from codebooks.models import Code, Codebook, Revision
 from coding.models import Coding, Evidence, Mark, Run, Work
 from reviews.adjudication import rule
-from reviews.models import Assignment, Item, Ruling, Sample
+from reviews.models import Assignment, Item, Ruling, Sample, Submission
 from reviews.reports import asked_for, report
 from studies.models import Membership, Participant, Role, Segment, Study, Transcript
 from studies.transcripts import correct_language
@@ -68,6 +70,9 @@ def study() -> Study:
             )
         for item in items[6:]:
             Assignment.objects.create(item=item, person=person)
+    # One read a translation after their answer.
+    last = Assignment.objects.filter(coding__isnull=False).order_by("pk").last()
+    Assignment.objects.filter(pk=last and last.pk).update(translated_at=timezone.now())
     for mark in Mark.objects.filter(code__dimension__key="topics"):
         Evidence.objects.create(mark=mark, start=0, end=2, found="exact")
     lead = make_person("lea", made, Role.LEAD)
@@ -294,6 +299,19 @@ def skipped(study: Study) -> None:
     row.save()
 
 
+def translated(study: Study) -> None:
+    row = Assignment.objects.filter(coding__isnull=False).first()
+    assert row is not None
+    assert row.answered_at is not None
+    row.translated_at = row.answered_at - timedelta(minutes=1)
+    row.save()
+
+
+def sent_again_beside_a_translation(study: Study) -> None:
+    row = Assignment.objects.filter(translated_at__isnull=False).get()
+    Submission.objects.create(assignment=row, client_id=uuid4(), kind="answer", version=2)
+
+
 def given_back(study: Study) -> None:
     rows = Assignment.objects.filter(coding=None, answered_at=None)
     Assignment.objects.filter(pk=rows[0].pk).update(returned_at=timezone.now())
@@ -420,6 +438,8 @@ CHANGES: list[Callable[[Study], None]] = [
     rulings_swapped,
     ruling_gone,
     skipped,
+    translated,
+    sent_again_beside_a_translation,
     given_back,
     new_seat,
     new_item,

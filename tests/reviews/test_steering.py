@@ -1,15 +1,19 @@
 """A lead sees who does what and where it goes wrong, and hands work from one to another."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from codebooks.models import Code
 from coding.models import Answer, Coding, Mark
-from reviews.models import Assignment, Sample
-from reviews.reports import report
+from reviews.methods import methods
+from reviews.models import Assignment, Sample, Submission
+from reviews.reports import as_json, report
 from reviews.sampling import continue_sample, draw_sample, vacant
 from reviews.steering import (
     differences,
@@ -22,7 +26,7 @@ from reviews.steering import (
     skipped,
     workers,
 )
-from studies.models import Event, Membership, Study
+from studies.models import Event, Membership, Role, Study
 from studies.problems import Problem
 from tests.factories import make_coding, make_person, make_revision, make_segment
 
@@ -84,6 +88,45 @@ def test_who_did_what_is_told_by_name_and_not_by_rank() -> None:
     assert skipped(sample) == [("unreadable", 1)]
     [flag] = flags(sample)
     assert (flag.name, flag.why) == ("Ana", "names a person")
+
+
+def test_answers_with_a_translation_in_sight_are_counted_for_each_coder() -> None:
+    study = made()
+    sample = draw_sample(study, size=12, coders=["ben", "Ana"], overlap=0.5, seed=1)
+    now = timezone.now()
+    before, changed, after, opened, never = of(sample, "ben")[:5]
+    rows = Assignment.objects
+    for one in (before, changed, opened):
+        rows.filter(pk=one.pk).update(translated_at=now)
+    for one in (before, changed, after, never):
+        say(one)
+    # Two answered first: one read it then, the other read it and answered otherwise.
+    for one in (after, changed):
+        rows.filter(pk=one.pk).update(
+            answered_at=now - timedelta(hours=1), translated_at=now - timedelta(minutes=30)
+        )
+        Submission.objects.create(assignment=one, client_id=uuid4(), kind="answer", version=1)
+        sent = now - timedelta(hours=1)
+        Submission.objects.filter(assignment=one).update(sent_at=sent)
+    Submission.objects.create(assignment=changed, client_id=uuid4(), kind="answer", version=2)
+    Submission.objects.create(assignment=after, client_id=uuid4(), kind="second", version=2)
+    ana, ben = workers(sample)
+    assert (ana.translated, ben.translated, ben.answered) == (0, 2, 4)
+    told = report(study)
+    assert told.sample
+    assert told.sample.translated == 2
+    assert as_json(told)["sample"]["translated"] == 2
+    sentence = "2 blind codings were given with a translation of the interview in sight"
+    assert sentence in " ".join(methods(told))
+    client = Client()
+    client.force_login(make_person("lea", study, Role.LEAD))
+    page = client.get(reverse("work", args=[study.slug])).content.decode()
+    assert "With a translation" in page
+    Assignment.objects.update(translated_at=None)
+    assert "translation" not in " ".join(methods(report(study)))
+    assert (
+        "With a translation" not in client.get(reverse("work", args=[study.slug])).content.decode()
+    )
 
 
 def test_pace_is_seconds_per_thousand_words_and_a_rush_is_flagged() -> None:
