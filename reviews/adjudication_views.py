@@ -150,6 +150,7 @@ def adjudicate(
         given = {name: request.POST.get(name, "").strip() for name in ("said", "why", "value")}
         kind, _colon, holds = given["said"].partition(":")
         given |= {"said": Answer.YES.value if kind == "is" else kind, "code": holds}
+    if request.method == "POST" and "show" not in request.POST:
         try:
             rule(
                 item,

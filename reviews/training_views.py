@@ -144,6 +144,8 @@ def training_key(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     key, problem = key_of(item), ""
     if request.method == "POST":
         given = keys_in(request.POST, dimensions)
+        key = {(one.dimension, one.code): one for one in given}
+    if request.method == "POST" and "show" not in request.POST:
         try:
             set_key(item, actor(request), given)
             left = without_key(item.sample)
@@ -153,7 +155,6 @@ def training_key(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
             return redirect("training", slug)
         except Problem as found:
             problem = found.sentence(_)
-            key = {(one.dimension, one.code): one for one in given}
     turns = turns_of(item.segment.transcript, item.segment)
     wanted = request.GET.get("translation", "")
     translations, translation = choices(item.segment.transcript, wanted)

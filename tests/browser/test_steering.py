@@ -10,6 +10,7 @@ from reviews.adjudication import Case, cases, chosen
 from reviews.models import Ruling, Sample
 from reviews.training import draw_training, key_of
 from studies.models import Segment, Transcript
+from studies.translations import keep
 from tests.browser.axe import signed_in, violations
 from tests.reviews.test_adjudication import BEN, both_say, lead, made, sample_of
 
@@ -47,6 +48,8 @@ def test_a_lead_rules_by_keyboard_and_goes_from_one_to_the_next(
     sample = settled()
     order = [case for case in chosen(cases(sample)) if not case.unsure]
     first = next(case for case in order if (case.interview, case.code) == ("t00", "hope"))
+    for transcript in Transcript.objects.all():
+        keep(transcript, "en", {0: "I hope it saves me time."}, maker="claude-x", machine=True)
     with signed_in(browser, live_server, lead()) as page:
         where = [sample.study.slug, first.item, first.dimension, first.code]
         page.goto(live_server.url + reverse("adjudicate", args=where))
@@ -54,6 +57,15 @@ def test_a_lead_rules_by_keyboard_and_goes_from_one_to_the_next(
         pointed = """[...CSS.highlights.get("opinion-1")].map(
           (one) => one.startContainer.data.slice(one.startOffset, one.endOffset))"""
         assert page.evaluate(pointed) == ["يوفّر لي"]
+        page.keyboard.press("t")
+        expect(page.locator("#t1 .translated p")).to_have_text("I hope it saves me time.")
+        assert page.evaluate(pointed) == ["يوفّر لي"]
+        page.keyboard.press("t")
+        expect(page.locator("#key-help")).to_be_visible()
+        expect(page.locator(".translated")).to_have_count(0)
+        page.keyboard.press("t")
+        expect(page.locator(".translated")).to_have_count(1)
+        expect(page.locator("#key-help")).to_be_visible()
         page.keyboard.press("n")
         expect(page.locator("#why")).to_be_focused()
         page.keyboard.type("yes, no, unsure: typed keys choose nothing")

@@ -160,7 +160,15 @@ def test_a_translation_stands_beside_both_sides_and_stays_from_one_to_the_next()
     here = page_of(study, "t00", "topics", "hope")
     page = lea.get(here + "?code=topics%2Fhope").content.decode()
     assert "auf Deutsch" not in page
-    assert 'href="?code=topics%2Fhope&amp;translation=de"' in page
+    assert 'formaction="?code=topics%2Fhope&amp;translation=de"' in page
+    # Enter in a field presses the first button, which rules.
+    assert re.findall(r'<button form="ruling" (\w+)', page)[0] == "hidden"
+    entered = {"said": "no", "why": "not quite", "show": "de"}
+    kept = lea.post(here + "?translation=de", entered).content.decode()
+    assert "auf Deutsch" in kept
+    assert 'value="not quite"' in kept
+    assert re.search(r'value="no"[^>]* checked', kept)
+    assert not Ruling.objects.exists()
     page = lea.get(here + "?code=topics%2Fhope&translation=de").content.decode()
     assert '<p lang="de" dir="auto">auf Deutsch</p>' in page
     assert "What is coded is the original." in page

@@ -1,5 +1,6 @@
 """Trainings as pages: the lead makes one and sets keys, a trainee sees how they stand."""
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from reviews.reviewing import must_stay_blind, submit
 from reviews.sampling import continue_sample, draw_sample
 from reviews.training import draw_training, key_of, trainings, without_key
 from studies.models import Role
+from studies.translations import keep
 from tests.factories import make_person
 from tests.reviews.test_adjudication_views import sign_in
 from tests.reviews.test_training import answer, keyed, lead, made, says
@@ -63,6 +65,24 @@ def test_a_lead_makes_a_training_and_sets_the_keys() -> None:
     assert key["stance", "for"].applies is False
     assert key["trust", "trust"].value is None
     assert key["topics", "hope"].applies is None
+
+
+def test_a_translation_stands_beside_what_is_keyed_and_keeps_what_was_entered() -> None:
+    study = made(4)
+    item = draw_training(study, coders=["ana"], size=1, seed=1).items.get()
+    keep(item.segment.transcript, "de", {0: "auf Deutsch"}, maker="claude-x", machine=True)
+    where = reverse("training-key", args=[study.slug, item.pk])
+    lea = sign_in("lea")
+    first = lea.get(where).content.decode()
+    assert "auf Deutsch" not in first
+    assert re.findall(r'<button form="key" (\w+)', first) == ["hidden", "class"]
+    shown = lea.post(where + "?translation=de", KEY | {"show": "de"})
+    assert shown.status_code == 200
+    page = shown.content.decode()
+    assert '<p lang="de" dir="auto">auf Deutsch</p>' in page
+    assert "it is said" in page
+    assert 'value="2-6"' in page
+    assert not Ruling.objects.exists()
 
 
 def test_a_key_that_is_not_whole_is_not_kept_and_stays_on_the_page() -> None:

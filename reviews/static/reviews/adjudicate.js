@@ -49,10 +49,10 @@ const act = {
   next_turn: () => stepTurn(1),
   previous_turn: () => stepTurn(-1),
   translation: () => {
-    const links = [...document.querySelectorAll(".translations a")];
+    const buttons = [...document.querySelectorAll('.translations [name="show"]')];
     const shown = document.getElementById("translated-by");
-    (shown ? links.at(-1) : links[0])?.click(); // the last one leads back to the original alone
-    return links.length > 0;
+    (shown ? buttons.at(-1) : buttons[0])?.click(); // the last one leads back to the original alone
+    return buttons.length > 0;
   },
   skip: () => { document.getElementById("next").click(); },
 };
