@@ -14,7 +14,15 @@ from django.db import transaction
 from codebooks.models import Revision
 from codebooks.revisions import current_revision
 from reviews.models import Item, Purpose, Sample
-from reviews.sampling import keep_sample, load_frame, rounds, who_codes
+from reviews.sampling import (
+    digest_of,
+    keep_sample,
+    kept_rare,
+    load_frame,
+    rounds,
+    still_there,
+    who_codes,
+)
 from reviews.stats.designs import allocate
 from studies.models import Study
 from studies.problems import Problem, _
@@ -77,12 +85,13 @@ def draw_bridge(
         "sizes": [
             {
                 "key": one["key"],
-                "population": one["population"],
+                "population": still_there(one),
                 "drawn": int(drawn.get(one["key"], 0)),
             }
             for one in chain[0].design["sizes"]
         ],
         **who_codes(coders, overlap, per_item, 0.0),
+        **kept_rare(chain[0]),
         "bridge_of": chain[-1].pk,
     }
     with transaction.atomic():
@@ -94,7 +103,7 @@ def draw_bridge(
                 run=chain[0].run,
                 design=design,
                 seed=seed_or_new(seed),
-                frame_digest=chain[0].frame_digest,
+                frame_digest=digest_of(chain[0]),
             ),
             frame,
             keys,

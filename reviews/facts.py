@@ -13,7 +13,7 @@ from reviews.adjudication import cases
 from reviews.evidence_tables import Quotations
 from reviews.models import Assignment, Ruling, Sample
 from reviews.prevalence import Strata
-from reviews.sampling import ASKED
+from reviews.sampling import ASKED, still_there
 from reviews.stats.arrays import Ints
 from reviews.tables import NOT_KNOWN, Guide, Table, load_progress, rounds_of
 from reviews.translated import IN_SIGHT
@@ -79,7 +79,8 @@ class SampleFacts:
     `open_disagreements` count disagreements as adjudication lists them, settled and not;
     `development` the items that the machine learned from, which enter no estimate; `translated`
     the blind codings in the estimate that were given with a translation in sight. Where it went on
-    in `rounds` the counts are of all of them.
+    in `rounds` the counts are of all of them. `withdrawn` segments left the population after the
+    drawing, and `withdrawn_items` of them the sample; no other count has them.
     """
 
     id: int
@@ -102,6 +103,8 @@ class SampleFacts:
     rounds: tuple[RoundFacts, ...] = ()
     development: int = 0
     translated: int = 0
+    withdrawn: int = 0
+    withdrawn_items: int = 0
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ def sample_facts(sample: Sample | None, table: Table, strata: Strata) -> SampleF
     codings = np.bincount(np.searchsorted(drawn.unit, inside.unit), minlength=len(drawn.unit))
     rounds = rounds_of(sample)
     assignments = Assignment.objects.filter(ASKED, item__sample__in=rounds)
-    populations = {size["key"]: size["population"] for size in sample.design.get("sizes", [])}
+    populations = {size["key"]: still_there(size) for size in sample.design.get("sizes", [])}
     reviewed = np.bincount(drawn.stratum[codings > 0], minlength=len(drawn.strata))
     size = np.bincount(drawn.stratum, minlength=len(drawn.strata))
     return SampleFacts(
@@ -234,6 +237,8 @@ def sample_facts(sample: Sample | None, table: Table, strata: Strata) -> SampleF
         ),
         development=int(np.isin(drawn.unit, table.development).sum()),
         translated=_translated(rounds, drawn.item[~np.isin(drawn.unit, table.development)]),
+        withdrawn=rounds[0].design.get("withdrawn", {}).get("segments", 0),
+        withdrawn_items=sum(one.design.get("withdrawn", {}).get("items", 0) for one in rounds),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.formats import localize
@@ -18,10 +19,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from codebooks.models import Kind
 from reviews import drawing
 from reviews.adjudication import Pair
-from reviews.models import Sample
+from reviews.models import Item, Sample
 from reviews.questions import Words, worded
 from reviews.reviewing import waits
-from reviews.sampling import current_sample, latest_run, rounds, vacant
+from reviews.sampling import current_sample, latest_run, rounds, still_there, vacant
 from reviews.steering import (
     FAST,
     Pace,
@@ -270,8 +271,10 @@ def more_asked(sample: Sample, given: QueryDict) -> dict[str, int] | None:
 
 def strata_left(sample: Sample) -> list[tuple[str, int]]:
     """Return how many segments no round has drawn yet, by stratum."""
+    items = Item.objects.filter(sample__in=rounds(sample)).order_by().values_list("stratum")
+    drawn = dict(items.annotate(count=Count("pk")))
     return [
-        (size["key"], size.get("left", size["population"]) - size["drawn"])
+        (size["key"], still_there(size) - drawn.get(size["key"], 0))
         for size in sample.design.get("sizes", [])
     ]
 

@@ -123,7 +123,7 @@ def _people(report: Report) -> list[str]:
         "seed": sample.seed,
         "frame": sample.frame_digest[:12],
     }
-    texts = [" ".join([drawn, *_coded(sample)])]
+    texts = [" ".join([drawn, *_withdrawn(sample), *_coded(sample)])]
     if len(sample.rounds) > 1:
         texts.append(
             ngettext(
@@ -145,6 +145,22 @@ def _people(report: Report) -> list[str]:
             % {"count": count(sample.rulings)}
         )
     return texts
+
+
+def _withdrawn(sample: SampleFacts) -> list[str]:
+    """Return what left population and sample after the drawing, as participants wished."""
+    if not sample.withdrawn:
+        return []
+    return [
+        ngettext(
+            "After the drawing %(count)s more segment was withdrawn (of those drawn: %(items)s); "
+            "it is counted neither in the population nor in the sample.",
+            "After the drawing %(count)s more segments were withdrawn (of those drawn: %(items)s); "
+            "they are counted neither in the population nor in the sample.",
+            sample.withdrawn,
+        )
+        % {"count": count(sample.withdrawn), "items": count(sample.withdrawn_items)}
+    ]
 
 
 def _coded(sample: SampleFacts) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from codebooks.models import Kind
 from reviews.models import Sample
-from reviews.sampling import frame_digest, load_frame, load_machine, stratify
+from reviews.sampling import frame_of, still_there
 from reviews.stats.arrays import Bools, Floats, Ints, ratio, totals
 from reviews.stats.cells import answered_inclusion
 from reviews.stats.comparators import dsl, hot, ppi, pseudo_outcomes
@@ -138,24 +138,26 @@ def design_strata(sample: Sample | None, table: Table) -> Strata:
 
     Where the frame has changed since (new interviews, corrected languages, a run that went on),
     strata can't be told any more: all is one stratum, and the inclusion probabilities, which never
-    change, carry the design alone.
+    change, carry the design alone. What was withdrawn since has left frame and sample alike, and
+    every stratum counts what is left of it (docs/decisions/0010).
     """
     one = Strata(np.zeros(len(table.units), np.int64), ("",), False)
     if sample is None:
         return one
     names = sample.design.get("strata", [])
     sizes = sample.design.get("sizes", [])
-    if sum(size["population"] for size in sizes) != len(table.units):
+    if sum(still_there(size) for size in sizes) != len(table.units):
         return replace(one, changed=True)
     if not names:
         return one
-    frame = load_frame(sample.study)
-    keys = stratify(frame, names, load_machine(sample.run) if sample.run else None)
-    if frame_digest(frame, keys) != sample.frame_digest:
+    if not len(table.units):
+        return one
+    frame = frame_of(sample)
+    if not frame.stands:
         return replace(one, changed=True)
-    strata, place = np.unique(np.array(keys, dtype=object), return_inverse=True)
+    strata, place = np.unique(np.array(frame.keys, dtype=object), return_inverse=True)
     of_unit = np.empty(len(table.units), np.int64)
-    of_unit[table.units.at(np.array([unit.segment for unit in frame]))] = place
+    of_unit[table.units.at(np.array([unit.segment for unit in frame.units]))] = place
     return Strata(of_unit, tuple(str(name) for name in strata), False)
 
 

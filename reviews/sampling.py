@@ -54,6 +54,20 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """The segments of a study with the strata of a sample's design.
+
+    `stands` says that they are what it was drawn from, but for interviews withdrawn since.
+    """
+
+    units: Sequence[Unit]
+    keys: Sequence[str]
+    machine: "Machine | None"
+    digest: str
+    stands: bool
+
+
+@dataclass(frozen=True)
 class Machine:
     """What a run said about each segment; one that is not in `coded` was not coded."""
 
@@ -195,10 +209,9 @@ def continue_sample(
         _check(size, seed)
     else:
         _check(sum(more.values()), seed)
-    frame = load_frame(sample.study)
-    machine = load_machine(sample.run) if sample.run else None
-    keys = stratify(frame, design["strata"], machine)
-    if frame_digest(frame, keys) != sample.frame_digest:
+    now = frame_of(sample)
+    frame, keys, machine = now.units, now.keys, now.machine
+    if not now.stands:
         raise Problem(
             _(
                 "The interviews, their languages or the machine’s codings changed after the sample "
@@ -231,6 +244,7 @@ def continue_sample(
             for key, all_, rest, count in zip(names, sizes, left, number, strict=True)
         ],
         **asked,
+        **kept_rare(sample),
         "round": len(earlier) + 1,
         "looked": more is not None,
     }
@@ -244,7 +258,7 @@ def continue_sample(
                 continues=sample,
                 design=design,
                 seed=seed_or_new(seed),
-                frame_digest=sample.frame_digest,
+                frame_digest=now.digest,
             ),
             [unit for unit, is_open in zip(frame, open_units, strict=True) if is_open],
             [key for key, is_open in zip(keys, open_units, strict=True) if is_open],
@@ -512,13 +526,15 @@ def load_frame(study: Study) -> list[Unit]:
     return sorted(frame, key=lambda unit: (unit.transcript, unit.index))
 
 
-def load_machine(run: Run) -> Machine:
-    """Return what `run` said about each segment, as far as strata are made of it."""
+def load_machine(run: Run, rare: Collection[int] | None = None) -> Machine:
+    """Return what `run` said about each segment, as far as strata are made of it.
+
+    `rare` are the codes, by their keys, that are taken to be rare; else those that are.
+    """
     coded = frozenset(run.codings.values_list("segment_id", flat=True))
     marks = Mark.objects.filter(coding__run=run, answer=Answer.YES)
     labels = marks.exclude(code__dimension__kind=Kind.SCALE).order_by()
-    counts = labels.values_list("code_id").annotate(count=Count("pk"))
-    rare_codes = [code for code, count in counts if count < RARE * len(coded)]
+    rare_codes = find_rare(run) if rare is None else rare
     segments = labels.values_list("coding__segment_id", flat=True).distinct()
     confidence = (
         marks.filter(confidence__isnull=False)
@@ -534,9 +550,58 @@ def load_machine(run: Run) -> Machine:
     )
 
 
-def stratify(frame: Sequence[Unit], names: Sequence[str], machine: Machine | None) -> list[str]:
-    """Return the stratum of each unit: its values of `names`, joined."""
-    known = sorted({name for unit in frame for name in unit.attributes})
+def find_rare(run: Run) -> list[int]:
+    """Return the keys of the codes that `run` found in a small share of what it coded."""
+    marks = Mark.objects.filter(coding__run=run, answer=Answer.YES)
+    labels = marks.exclude(code__dimension__kind=Kind.SCALE).order_by()
+    counts = labels.values_list("code_id").annotate(count=Count("pk"))
+    coded = run.codings.count()
+    return sorted(code for code, count in counts if count < RARE * coded)
+
+
+def frame_of(sample: Sample, units: Sequence[Unit] | None = None) -> Frame:
+    """Return the segments of the study, or `units`, by the strata of `sample` as they are now.
+
+    What was withdrawn leaves the frame and takes nothing else with it: which codes were rare stays
+    as it was (`rare` in the design), and so do the strata of all that is left.
+    """
+    units = load_frame(sample.study) if units is None else units
+    machine = load_machine(sample.run, sample.design.get("rare")) if sample.run else None
+    names = sample.design.get("strata", [])
+    keys = stratify(units, names, machine, drawn=True)
+    digest = frame_digest(units, keys)
+    return Frame(units, keys, machine, digest, digest == digest_of(sample))
+
+
+def digest_of(sample: Sample) -> str:
+    """Return the digest of what `sample` was drawn from, without what was withdrawn since."""
+    now = sample.design.get("withdrawn", {}).get("frame_digest")
+    return str(now or sample.frame_digest)
+
+
+def kept_rare(sample: Sample) -> dict[str, Any]:
+    """Return what a later design takes over of `sample`, so that its strata stay the same."""
+    return {"rare": sample.design["rare"]} if "rare" in sample.design else {}
+
+
+def still_there(size: Mapping[str, Any]) -> int:
+    """Return how many segments of a stratum, as a design has it, were not withdrawn.
+
+    >>> still_there({"key": "de", "population": 40, "drawn": 10, "withdrawn": 1})
+    39
+    """
+    return int(size["population"]) - int(size.get("withdrawn", 0))
+
+
+def stratify(
+    frame: Sequence[Unit], names: Sequence[str], machine: Machine | None, *, drawn: bool = False
+) -> list[str]:
+    """Return the stratum of each unit: its values of `names`, joined.
+
+    Where a sample is `drawn` its names were known once, though nobody may have one of them now.
+    """
+    there = {name for unit in frame for name in unit.attributes}
+    known = sorted(there.union(names) if drawn else there)
     values: list[Callable[[Unit], str]] = []
     for name in names:
         if name == "language":

@@ -488,6 +488,17 @@ def notes(report: Report) -> list[str]:
             )
             % {"open": count(sample.size - sample.reviewed), "size": count(sample.size)}
         )
+    if sample and sample.withdrawn:
+        said.append(
+            ngettext(
+                "%(count)s segment was withdrawn after the sample was drawn (of those drawn: "
+                "%(items)s): every figure is of the interviews that are left.",
+                "%(count)s segments were withdrawn after the sample was drawn (of those drawn: "
+                "%(items)s): every figure is of the interviews that are left.",
+                sample.withdrawn,
+            )
+            % {"count": count(sample.withdrawn), "items": count(sample.withdrawn_items)}
+        )
     if sample and sample.changed:
         said.append(
             _(

@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from config.admin import NeverAdded
-from studies.models import Membership, Participant, Study, Transcript, Translation
+from studies.models import Membership, Participant, Study, Transcript, Translation, Withdrawn
 
 
 class Memberships(admin.TabularInline):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -57,3 +57,13 @@ class TranslationAdmin(NeverAdded):
         rows: QuerySet[Translation] = super().get_queryset(request)
         on_a_list = not (request.resolver_match and "object_id" in request.resolver_match.kwargs)
         return rows.defer("turns") if on_a_list else rows
+
+
+@admin.register(Withdrawn)
+class WithdrawnAdmin(NeverAdded):
+    """Whoever removes a row here lets the interview be imported again."""
+
+    list_display = ("external_id", "study", "at")
+    list_filter = ("study",)
+    search_fields = ("external_id",)
+    readonly_fields = ("study", "external_id", "at")

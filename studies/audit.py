@@ -28,6 +28,7 @@ class Action(models.TextChoices):
     IMPORTED = "imported", _("interviews imported")
     TRANSLATIONS_IMPORTED = "translations_imported", _("translations imported")
     TRANSLATION_STARTED = "translation_started", _("translation started")
+    WITHDRAWN = "withdrawn", _("interview withdrawn")
     LANGUAGE_CORRECTED = "language_corrected", _("language corrected")
     ROLES_CORRECTED = "roles_corrected", _("roles of speakers corrected")
     CODEBOOK_IMPORTED = "codebook_imported", _("codebook imported")
@@ -64,6 +65,8 @@ NAMES = {
     "attribute": _("attribute"),
     "budget": _("budget in USD"),
     "by": _("broken down by"),
+    "by_machine": _("codings by the machine"),
+    "by_people": _("codings by people"),
     "changed": _("interviews with a new text"),
     "code": _("code"),
     "coder": _("coder"),
@@ -71,6 +74,7 @@ NAMES = {
     "codes": _("codes"),
     "codings": _("codings"),
     "continues": _("continues sample"),
+    "cost": _("cost in USD"),
     "created": _("new interviews"),
     "declared": _("declared"),
     "digest": _("SHA-256"),
@@ -89,12 +93,15 @@ NAMES = {
     "maker": _("made by"),
     "model": _("model"),
     "name": _("name"),
+    "participant": _("participant"),
     "passages": _("passages"),
     "purpose": _("purpose"),
     "reads": _("reads"),
     "revision": _("revision"),
     "role": _("role"),
+    "requests": _("requests"),
     "rows": _("rows"),
+    "rulings": _("rulings"),
     "said": _("said"),
     "seats": _("seats"),
     "seed": _("seed"),
@@ -103,6 +110,7 @@ NAMES = {
     "strata": _("strata"),
     "translated": _("interviews translated"),
     "translated_anew": _("interviews translated anew"),
+    "translations": _("translations"),
     "unit": _("unit"),
     "updated": _("interviews with other attributes"),
     "username": _("user name"),

@@ -3,8 +3,9 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
@@ -189,10 +190,11 @@ def import_transcripts(
     found = parse(paths, columns, imported.read)
     _settle_unit(study, unit)
     imported.fallback = imported.fallback or _only_language(study)
+    gone = withdrawn_from(study)
     done = imported.stored
     processes = 0 if seconds is None else 1
     with Detection(fallback=imported.fallback, processes=processes) as detection:
-        prepared = _prepared(_for_a_while(found, imported, seconds), study, imported)
+        prepared = _prepared(_for_a_while(found, imported, seconds), study, imported, gone)
         looked_up = chain.from_iterable(_looked_up(study, batch) for batch in _batches(prepared))
         told = detection.over(looked_up, _words_to_tell)
         for batch in _batches(told, of=lambda pair: len(pair[0].record.text)):
@@ -232,7 +234,7 @@ def look(
     imported = Imported(fallback=_only_language(study))
     first: list[_Prepared] = []
     found = _for_a_while(parse(paths, columns), imported, seconds)
-    for batch in _batches(_prepared(found, study, imported)):
+    for batch in _batches(_prepared(found, study, imported, withdrawn_from(study))):
         for prepared in _looked_up(study, batch):
             imported.created += prepared.known is None
             imported.unchanged += prepared.same
@@ -299,7 +301,20 @@ def _only_language(study: Study) -> str:
     return languages[0] if len(languages) == 1 else UNDETERMINED
 
 
-def _prepared(found: Iterable[Found], study: Study, imported: Imported) -> Iterator[_Prepared]:
+def withdrawn_from(study: Study) -> dict[str, datetime]:
+    """Return the ids of the interviews that were taken back, and when."""
+    return dict(study.withdrawn.values_list("external_id", "at"))
+
+
+def _taken_back(at: datetime) -> Problem:
+    return Problem(
+        _("It was withdrawn on %(date)s and is not taken in again."), date=at.date().isoformat()
+    )
+
+
+def _prepared(
+    found: Iterable[Found], study: Study, imported: Imported, gone: Mapping[str, datetime]
+) -> Iterator[_Prepared]:
     """Yield what can be stored; what can't, or is worth a remark, goes into the report."""
     for one in found:
         if isinstance(one, Note):
@@ -314,6 +329,9 @@ def _prepared(found: Iterable[Found], study: Study, imported: Imported) -> Itera
         if first[0] != place[0]:
             reason = Problem(_("The same id stands in %(place)s already."), place=first[1])
             imported.leave_out(_row(one, reason))
+            continue
+        if one.id in gone:
+            imported.leave_out(_row(one, _taken_back(gone[one.id])))
             continue
         turns = one.turns if one.turns is not None else split(one.text)
         if study.unit == Unit.INTERVIEW:
@@ -413,6 +431,14 @@ def _store(study: Study, batch: list[Told], imported: Imported) -> None:
 
 def _stored(study: Study, batch: list[Told]) -> Imported:
     outcome = Imported()
+    # What is withdrawn meanwhile waits for this batch, or is gone for it.
+    Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+    ids = [prepared.record.id for prepared, _detected in batch]
+    if gone := dict(study.withdrawn.filter(external_id__in=ids).values_list("external_id", "at")):
+        for prepared, _detected in batch:
+            if at := gone.get(prepared.record.id):
+                outcome.leave_out(_row(prepared.record, _taken_back(at)))
+        batch = [told for told in batch if told[0].record.id not in gone]
     new = [told for told in batch if told[0].known is None]
     changed = [told for told in batch if told[0].known and not told[0].same]
     _create(study, new, outcome)

@@ -327,6 +327,30 @@ class Translation(models.Model):
         return f"{self.transcript_id}: {self.language}"
 
 
+class Withdrawn(models.Model):
+    """An interview whose participant took it back: its id alone, so that it is not imported again.
+
+    What hung on it is gone (`reviews/withdrawing.py`); who did it and why is in the trail.
+    """
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="withdrawn")
+    external_id = models.CharField(_("id"), max_length=200)
+    at = models.DateTimeField(_("withdrawn"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("withdrawn interview")
+        verbose_name_plural = _("withdrawn interviews")
+        ordering = ["study", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["study", "external_id"], name="an_interview_is_withdrawn_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
 class Searchable(models.Model):
     """A piece of a transcript whose words the search holds under this row's number.
 

@@ -59,6 +59,7 @@ def transcripts(request: HttpRequest, slug: str) -> HttpResponse:
             "asked": asked,
             "unsure": counted.unsure,
             "left": left,
+            "withdrawn": study.withdrawn.count() if role == Role.LEAD else 0,
         },
     )
 

@@ -122,6 +122,7 @@ studies/<slug:slug>/training/<int:pk>/
 studies/<slug:slug>/transcripts/add/
     GET     302 404 404 404 200
     POST    302 404 404 404 422
+studies/<slug:slug>/transcripts/<int:pk>/withdraw/
 studies/<slug:slug>/transcripts/add/<slug:key>/
     GET     302 404 404 404 200
     POST    302 404 404 404 302

@@ -17,6 +17,7 @@ from coding.models import Coding, Evidence, Mark, Run, Work
 from reviews.adjudication import rule
 from reviews.models import Assignment, Item, Ruling, Sample, Submission
 from reviews.reports import asked_for, report
+from reviews.withdrawing import withdraw
 from studies.models import Membership, Participant, Role, Segment, Study, Transcript
 from studies.transcripts import correct_language
 from tests.factories import (
@@ -123,6 +124,14 @@ def interview_gone(study: Study) -> None:
     transcript = Segment.objects.filter(items=None, transcript__study=study).last().transcript  # type: ignore[union-attr]
     Work.objects.filter(segment__transcript=transcript).delete()
     transcript.delete()
+
+
+def interview_withdrawn(study: Study) -> None:
+    withdraw(study, [study.transcripts.latest("pk").pk])
+
+
+def drawn_interview_withdrawn(study: Study) -> None:
+    withdraw(study, [study.transcripts.earliest("pk").pk])
 
 
 def cut_anew(study: Study) -> None:
@@ -409,6 +418,8 @@ CHANGES: list[Callable[[Study], None]] = [
     languages_swapped,
     new_interview,
     interview_gone,
+    interview_withdrawn,
+    drawn_interview_withdrawn,
     cut_anew,
     attributes,
     attributes_swapped,
