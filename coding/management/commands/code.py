@@ -50,7 +50,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("study", metavar="STUDY", help=gettext("the study's short name"))
         parser.add_argument("--coder", default="embedded", choices=["embedded", "claude"])
-        parser.add_argument("--model", default="", help=gettext("a model of the coder"))
+        parser.add_argument(
+            "--model", default="", help=gettext("with --coder claude: which model is asked")
+        )
         parser.add_argument(
             "--budget", metavar="USD", help=gettext("stop before more than this is spent")
         )
@@ -285,6 +287,16 @@ def check(options: dict[str, Any]) -> None:
         raise Problem(mark("The threads are a number from 1 to 256."))
     if options["batch"] and options["coder"] != CoderKind.CLAUDE:
         raise Problem(mark("Only Claude codes in batches: add --coder claude."))
+    if options["coder"] == CoderKind.EMBEDDED:
+        for name in ("model", "service", "base_url"):
+            if options[name]:
+                raise Problem(
+                    mark(
+                        "%(option)s is about Claude, and the offline coder would ignore it: add "
+                        "--coder claude, or leave it out."
+                    ),
+                    option=f"--{name.replace('_', '-')}",
+                )
     if options["cancel"] and not options["batch"]:
         raise Problem(mark("--cancel stops batches: give it with --batch."))
     if options["batch"] and options["queue"]:
