@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import count
+from unicodedata import bidirectional, combining
 
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
@@ -25,6 +26,8 @@ NAME_LENGTH = 150
 SLUG_LENGTH = 50
 ALIKE = 0.75
 """How much of two names is the same, from 0 to 1, where one may be a slip of the other."""
+JOINERS = "\u200c\u200d"
+VIRAMA = 9  # the class of signs that take a letter its vowel
 UNNAMED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # what nobody can read
 
 
@@ -380,13 +383,36 @@ def _keep_a_lead(study: Study, member: Membership) -> None:
 def checked_name(name: str) -> str:
     """Return `name` with single spaces if a person can be called so."""
     name = " ".join(name.split())
-    if not name or len(name) > NAME_LENGTH or not name.isprintable():
+    if not name or len(name) > NAME_LENGTH or not _can_be_seen(name):
         raise Problem(
             _("“%(name)s” can’t be a person’s name: it takes 1 to %(most)s characters."),
             name=name[:60],
             most=NAME_LENGTH,
         )
     return name
+
+
+def _can_be_seen(name: str) -> bool:
+    """Return whether nothing in `name` is invisible, but for joiners where a script needs them.
+
+    >>> _can_be_seen("سید\u200cعلی"), _can_be_seen("രാജന്\u200d")
+    (True, True)
+    >>> _can_be_seen("a\u200cna"), _can_be_seen("علی\u200c"), _can_be_seen("ana\u202e")
+    (False, False, False)
+    """
+    return all(
+        one.isprintable() or (one in JOINERS and _joins(name[:at], name[at + 1 :]))
+        for at, one in enumerate(name)
+    )
+
+
+def _joins(before: str, after: str) -> bool:
+    """Return whether a joiner may stand there: between letters of the Arabic script, or beside the
+    sign that takes a letter of an Indian script its vowel."""
+    if before and any(combining(one) == VIRAMA for one in before[-1] + after[:1]):
+        return True
+    bare = before.rstrip("".join(one for one in before if combining(one)))
+    return all(bidirectional(one) == "AL" for one in (bare[-1:] or " ", after[:1] or " "))
 
 
 def _member(study: Study, name: str) -> User | None:

@@ -73,6 +73,46 @@ def test_a_name_loses_what_no_database_holds_and_keeps_what_scripts_need() -> No
     assert create_study("hopes", name)[0].name == "می\u200cخواهم"
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["علی\u200cرضا", "محمّد\u200cرضا", "രാജന്\u200d", "ක්\u200dරිස්", "র\u200d্যান", "क्\u200cष"],
+)
+def test_names_keep_the_joiners_that_their_script_needs(name: str) -> None:
+    study = make_study()
+    person = coder_named(study, name)
+    assert coder_named(study, f" {name} ") == person
+    assert study.memberships.get().name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "an\u200ca",
+            "an\u200da",
+            "\u200cعلی",
+            "علی\u200c",
+            "علی\u200c\u200cرضا",
+            "علی\u200c رضا",
+        ),
+        *(
+            "\u200c",
+            "\u200d्",
+            "a\u200b",
+            "a\u2060b",
+            "a\u202eb",
+            "\u2066a\u2069",
+            "a\ufeffb",
+            "a\x07",
+        ),
+        *("علی\u200cana", "a\u00adb", "ع\u061cلی", "علی\u200fرضا"),
+    ],
+)
+def test_names_hold_nothing_else_that_cannot_be_seen(name: str) -> None:
+    with pytest.raises(Problem, match="can’t be a person’s name"):
+        coder_named(make_study(), name)
+
+
 def test_an_unknown_study_is_answered_with_those_that_exist() -> None:
     with pytest.raises(Problem, match=r"nor any other: make it with `manage.py create_study x"):
         study_named("x")
