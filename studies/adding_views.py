@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 
 from studies import uploads
 from studies.access import may_make_studies, study_or_404
+from studies.audit import name_of
 from studies.files import Columns, Table
 from studies.imports import Imported, Row
 from studies.models import LanguageSource, Role, Study, Unit, Upload
@@ -134,7 +135,7 @@ def sending(
             "most": settings.CONCORD_UPLOAD_MB,
             "most_files": settings.DATA_UPLOAD_MAX_NUMBER_FILES,
             "kinds": [f".{kind}" for kind in KINDS],
-            "waiting": study.uploads.filter(person=signed_in(request), finished_at=None),
+            "waiting": uploads.unfinished(study, signed_in(request)),
         },
         status=status,
     )
@@ -145,7 +146,7 @@ def sending(
 def upload_page(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     """Show what was sent: what would be imported, how far the import is, or what it did."""
     study = study_or_404(request.user, slug, Role.LEAD)
-    upload = get_object_or_404(study.uploads, key=key, person=request.user)
+    upload = get_object_or_404(study.uploads.select_related("person"), key=key)
     if request.method == "POST":
         return told(request, study, upload)
     imported = uploads.imported_of(upload)
@@ -158,6 +159,7 @@ def upload_page(request: HttpRequest, slug: str, key: str) -> HttpResponse:
             "study": study,
             "role": Role.LEAD,
             "upload": upload,
+            "whose": whose(request, upload),
             "imported": imported,
             "per_cent": round(100 * imported.share),
             "unsearchable": uploads.unsearchable(upload) if upload.finished_at else 0,
@@ -165,6 +167,12 @@ def upload_page(request: HttpRequest, slug: str, key: str) -> HttpResponse:
             **rows_of(imported),
         },
     )
+
+
+def whose(request: HttpRequest, upload: Upload) -> str:
+    """Return the name of the other lead who sent `upload`, "" if it is one's own."""
+    own = upload.person == request.user
+    return "" if own else name_of(upload.study, upload.person)
 
 
 def told(request: HttpRequest, study: Study, upload: Upload) -> HttpResponse:
@@ -200,7 +208,13 @@ def looked_at(
 
     With a `problem`, about what the columns were said to be, they stay as they were said.
     """
-    context: dict[str, Any] = {"study": study, "role": Role.LEAD, "upload": upload, "uses": uses()}
+    context: dict[str, Any] = {
+        "study": study,
+        "role": Role.LEAD,
+        "upload": upload,
+        "whose": whose(request, upload),
+        "uses": uses(),
+    }
     try:
         tables = uploads.tables_of(upload)
         columns = columns_of(tables)

@@ -22,6 +22,7 @@ from django.core.files import File
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from .audit import name_of
 from .files import Columns, Table, parse, tables
 from .imports import First, Imported, import_transcripts, look, record_import
 from .models import Study, Upload
@@ -109,9 +110,16 @@ def preview(upload: Upload) -> tuple[Imported, list[First]]:
     return look(upload.study, _files(upload), columns_of(upload), seconds=LOOK)
 
 
-def unfinished(study: Study, person: Any) -> list[Upload]:
-    """Return the uploads of `person` whose import has begun and not ended."""
-    return list(study.uploads.filter(person=person, outcome__isnull=False, finished_at=None))
+def unfinished(study: Study, person: Any, *, begun: bool = False) -> list[tuple[Upload, str]]:
+    """Return what was sent to the study and is not all imported, `begun` or not yet begun, too.
+
+    With each comes the name of who sent it, "" where that is `person`: any lead may go on with it.
+    """
+    rows = study.uploads.filter(finished_at=None).select_related("person")
+    return [
+        (upload, "" if upload.person == person else name_of(study, upload.person))
+        for upload in (rows.filter(outcome__isnull=False) if begun else rows)
+    ]
 
 
 def imported_of(upload: Upload) -> Imported | None:

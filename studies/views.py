@@ -48,7 +48,9 @@ def transcripts(request: HttpRequest, slug: str) -> HttpResponse:
         {
             "study": study,
             "role": role,
-            "unfinished": uploads.unfinished(study, request.user) if role == Role.LEAD else [],
+            "unfinished": uploads.unfinished(study, request.user, begun=True)
+            if role == Role.LEAD
+            else [],
             "page": page,
             "rows": [(row, page.snippets.get(row.pk)) for row in page.rows],
             "languages": counted.languages,

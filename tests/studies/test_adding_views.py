@@ -270,12 +270,12 @@ def test_too_many_files_are_asked_to_be_packed(lead: Client, settings: Any) -> N
     assert "At most 2 files can be sent at once: pack them into one zip." in text(answer)
 
 
-def test_an_upload_is_open_to_who_sent_it_in_its_study_alone(study: Study, lead: Client) -> None:
+def test_an_upload_is_open_to_the_leads_of_its_study_alone(study: Study, lead: Client) -> None:
     address = sent(lead, make_file()).redirect_chain[0][0]
     other = make_study("other")
-    other_lead = signed_in(make_person("eva", study, Role.LEAD))
     for client, path in (
-        (other_lead, address),
+        (signed_in(make_person("eva", study)), address),
+        (signed_in(make_person("kim", study, Role.READER)), address),
         (signed_in(make_person("ben", other, Role.LEAD)), address),
         (lead, address.replace("hopes", "other")),
         (lead, ADD + "..%2F..%2Fetc/"),
@@ -305,6 +305,42 @@ def test_an_import_on_its_way_is_found_again_gone_on_with_and_stopped(
     assert study.transcripts.count() == 2
     assert study.events.get(action="imported").after == {"created": 2, "left_out": 0}
     assert lead.get(address).status_code == 404
+
+
+def test_another_lead_sees_whose_it_is_goes_on_with_it_and_stops_it(
+    study: Study, lead: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studies.uploads.go_on.__defaults__", (0,))
+    rows = "".join(f"{number},en,I hope so {number}.\n" for number in range(9))
+    file = make_file(holds=f"id,language,text\n{rows}")
+    address = sent(lead, file).redirect_chain[0][0]
+    other = signed_in(make_person("eva", study, Role.LEAD))
+    here = f'href="{address}"'
+    for client, whose in (
+        (other, "These files of <bdi>ana</bdi> wait"),
+        (lead, "These files wait"),
+    ):
+        page = text(client.get(ADD))
+        assert here in page
+        assert whose in page
+        assert here not in text(client.get("/studies/hopes/transcripts/"))
+    assert "sent by <bdi>ana</bdi>" in text(other.get(address))
+    assert "sent by" not in text(lead.get(address))
+    lead.post(address, {"what": "import"})
+    for page in (ADD, "/studies/hopes/transcripts/"):
+        assert "An import that <bdi>ana</bdi> began has not ended" in text(other.get(page))
+        assert "An import has not ended" in text(lead.get(page))
+    assert "2 interviews are imported" in text(other.post(address, {"what": "go_on"}, follow=True))
+    assert "The import is stopped" in text(other.post(address, {"what": "discard"}, follow=True))
+    assert study.transcripts.count() == 2
+    assert here not in text(lead.get(ADD))
+
+
+def test_readers_are_not_told_of_imports(study: Study, lead: Client) -> None:
+    address = sent(lead, make_file()).redirect_chain[0][0]
+    study.uploads.update(outcome={"created": 0})
+    reader = signed_in(make_person("kim", study, Role.READER))
+    assert address not in text(reader.get("/studies/hopes/transcripts/"))
 
 
 def test_files_that_are_gone_get_a_sentence(lead: Client) -> None:
