@@ -30,7 +30,8 @@ def current_revision(study: Study) -> Revision:
         raise Problem(
             _(
                 "The study “%(study)s” has no codebook yet: "
-                "import one with `manage.py import_codebook %(study)s PATH`."
+                "bring one in on its page Codebook, or with "
+                "`manage.py import_codebook %(study)s PATH`."
             ),
             study=study.slug,
         )

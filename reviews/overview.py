@@ -97,8 +97,10 @@ def codebook_step(study: Study) -> Step:
         url=reverse("codebook", args=[study.slug]),
         figure=figure,
         detail=detail,
-        command=f"manage.py import_codebook {study.slug} codebook.yaml",
+        command="",
         done=revision is not None,
+        act=reverse("codebook", args=[study.slug]),
+        button=_("Bring in a codebook"),
     )
 
 
@@ -150,7 +152,6 @@ def review_steps(study: Study) -> list[Step]:
         .count()
     )
     population = Segment.objects.filter(transcript__study=study).count()
-    draw = f"manage.py draw_sample {study.slug} --size 200 --strata language"
     return [
         Step(
             title=_("Review"),
@@ -169,8 +170,10 @@ def review_steps(study: Study) -> list[Step]:
             )
             if sample
             else _("Draw a probability sample for people to code blind."),
-            command=draw if sample is None else "",
+            command="",
             done=asked is not None and asked.complete == asked.items,
+            act=reverse("draw", args=[study.slug]) if sample is None else "",
+            button=_("Draw sample"),
         ),
         Step(
             title=_("Agreement"),

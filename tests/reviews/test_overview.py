@@ -26,13 +26,24 @@ def test_a_new_study_says_that_interviews_come_first(client: Client) -> None:
     assert "Add interviews" not in client.get("/studies/new/").content.decode()
 
 
+def test_after_the_interviews_comes_the_codebook_on_its_page(client: Client) -> None:
+    study = make_study("new")
+    make_segment("text", study)
+    client.force_login(make_person(study=study, role=Role.LEAD))
+    page = client.get("/studies/new/").content.decode()
+    assert 'href="/studies/new/codebook/" role="button">Bring in a codebook' in page
+    assert "manage.py" not in page
+
+
 def test_the_next_step_is_the_first_that_is_not_done(client: Client) -> None:
     study = make_study("next")
     segment = make_segment("text", study)
     run = make_run(make_revision(study))
     make_coding(segment, run.revision, run=run)
     client.force_login(make_person(study=study, role=Role.LEAD))
-    assert "manage.py draw_sample next" in client.get("/studies/next/").content.decode()
+    page = client.get("/studies/next/").content.decode()
+    assert 'href="/studies/next/draw/" role="button">Draw sample' in page
+    assert "manage.py" not in page
     make_sample(run, [segment])
     assert "0 of 1 drawn segment fully coded" in client.get("/studies/next/").content.decode()
 

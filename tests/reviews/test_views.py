@@ -417,7 +417,8 @@ def test_without_a_sample_the_page_says_what_to_do() -> None:
     make_person("lead", study, Role.LEAD)
     make_person("coder", study)
     url = reverse("review", args=[study.slug])
-    assert f"draw_sample {study.slug}" in sign_in("lead").get(url).content.decode()
+    draw = f'href="/studies/{study.slug}/draw/" role="button"'
+    assert draw in sign_in("lead").get(url).content.decode()
     assert "No interviews wait" in sign_in("coder").get(url).content.decode()
 
 

@@ -456,6 +456,17 @@ def test_a_report_says_that_interviews_were_withdrawn(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "design.json").read_text())["sample"]["withdrawn"] == 1
 
 
+def test_the_page_of_the_sample_says_what_was_withdrawn() -> None:
+    study, _segments, run = coded()
+    sample = draw_sample(study, size=60, strata=["language"], run=run, seed=3)
+    client = Client()
+    client.force_login(make_person("ana", study, Role.LEAD))
+    assert "withdrawn" not in client.get("/studies/hopes/review/").content.decode()
+    withdraw(study, some_of(sample, "de", drawn=1, other=1))
+    page = client.get("/studies/hopes/review/").content.decode()
+    assert "2 of these segments were withdrawn (of those drawn: 1)" in page
+
+
 def test_all_interviews_can_go() -> None:
     study, transcript = full()
     withdraw(study, [transcript.pk, study.transcripts.exclude(pk=transcript.pk).get().pk])
