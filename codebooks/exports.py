@@ -16,10 +16,14 @@ def export_codebook(revision: Revision, path: str | Path) -> list[Problem]:
     return losses
 
 
-def file_of(revision: Revision, form: str) -> bytes:
-    """Return what `revision` says as a file of that form, such as `.csv`."""
+def file_of(revision: Revision, form: str, *, taken: bool = True) -> bytes:
+    """Return what `revision` says as a file of that form, such as `.csv`.
+
+    It is `taken` out of the study unless somebody asks only whether there is such a file.
+    """
     content, _losses = written(as_book(revision), form)
-    recorded(revision, form)
+    if taken:
+        recorded(revision, form)
     return content
 
 

@@ -71,7 +71,7 @@ def codebook_file(request: HttpRequest, slug: str, pk: int, kind: str) -> HttpRe
     if kind not in KINDS:
         raise Http404(_("A codebook has no such file."))
     try:
-        content = file_of(revision, f".{kind}")
+        content = file_of(revision, f".{kind}", taken=request.method == "GET")
     except Problem as problem:
         raise Http404(problem.sentence(_)) from problem
     answer = HttpResponse(content, content_type=KINDS[kind])

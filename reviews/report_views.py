@@ -74,7 +74,8 @@ def report_file(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     except Problem as problem:
         raise Http404(problem.sentence(_)) from problem
     answer = HttpResponse(FILES[name](made), content_type=KINDS[name.rsplit(".", 1)[1]])
-    record(study, request.user, Action.REPORT_MADE, name, after={"by": list(made.by)})
+    if request.method == "GET":
+        record(study, request.user, Action.REPORT_MADE, name, after={"by": list(made.by)})
     answer["Content-Disposition"] = f'attachment; filename="{study.slug}-{name}"'
     return answer
 

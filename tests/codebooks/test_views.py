@@ -67,6 +67,17 @@ def test_whoever_sees_the_codebook_has_the_revision_shown_as_a_file(
         assert study.events.latest("pk").name == role
 
 
+def test_asking_for_the_head_of_a_file_takes_nothing_out(client: Client) -> None:
+    study = make_study("files")
+    revision = keep(study, book())
+    client.force_login(make_person(study=study, role=Role.LEAD))
+    address = f"/studies/files/codebook/{revision.pk}.yaml"
+    head, got = client.head(address), client.get(address)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head["Content-Length"] == str(len(got.content))
+    assert study.events.filter(action="codebook_exported").count() == 1
+
+
 def test_a_file_of_another_study_or_another_form_is_not_there(client: Client) -> None:
     study = make_study("files")
     own, other = keep(study, book()), keep(make_study("other"), book())

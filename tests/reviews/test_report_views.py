@@ -137,5 +137,13 @@ def test_every_file_can_be_downloaded(study: Study, lead: Client, name: str) -> 
         assert answer.content == FILES[name](report(study))
 
 
+def test_asking_for_the_head_of_a_file_is_no_report(study: Study, lead: Client) -> None:
+    address = reverse("report_file", args=[study.slug, "report.json"])
+    assert lead.head(address).status_code == 200
+    assert not study.events.filter(action="report_made").exists()
+    lead.get(address)
+    assert study.events.filter(action="report_made").count() == 1
+
+
 def test_a_file_that_the_report_does_not_have_is_not_found(study: Study, lead: Client) -> None:
     assert lead.get(reverse("report_file", args=[study.slug, "secrets.txt"])).status_code == 404
