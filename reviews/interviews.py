@@ -144,7 +144,7 @@ def _sayings(
             kind=coding.kind,
             said=said,
             evidence=tuple(_evidence(marks)),
-            confidence=next((mark.confidence for mark in marks if mark.confidence), None),
+            confidence=next((one.confidence for one in marks if one.confidence is not None), None),
             why=" ".join(mark.rationale for mark in marks if mark.rationale),
         )
 

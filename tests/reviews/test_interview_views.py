@@ -90,6 +90,15 @@ def test_the_page_says_of_each_code_what_the_machine_and_every_person_said() -> 
     assert "The machine : 70 ana : not expressed" in said["Trust"]
 
 
+def test_a_stated_confidence_of_nothing_at_all_is_shown() -> None:
+    segment, run = coded()
+    Mark.objects.filter(coding__run=run, code__key="hope").update(confidence=0.0)
+    hope = opinions(page_of(segment, "lea"))["Hope Topics"]
+    assert "The machine : applies (stated confidence 0.00)" in hope
+    Mark.objects.filter(coding__run=run).update(confidence=None)
+    assert "stated confidence" not in page_of(segment, "lea")
+
+
 def test_a_quotation_leads_to_its_turn_and_says_where_it_is_no_evidence() -> None:
     segment, _run = coded()
     page = page_of(segment, "lea")
