@@ -572,6 +572,21 @@ def test_of_two_versions_the_coder_chooses_one(
     expect(elsewhere.get_by_label("Note")).to_have_value("on the train")
 
 
+def test_what_is_chosen_and_where_one_is_can_be_seen_in_ones_own_colors(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review()
+    page = go(context(forced_colors="active"), live_server)
+    press(page, "Digit1")
+    ground = "node => getComputedStyle(node).backgroundColor"
+    answers = page.locator('[data-code="topics:hope"] .answer span')
+    chosen, other = answers.nth(0).evaluate(ground), answers.nth(1).evaluate(ground)
+    assert chosen != other
+    outline = "node => getComputedStyle(node).outlineStyle"
+    assert page.locator('[data-code="topics:hope"]').evaluate(outline) == "solid"
+    assert page.locator('[data-code="topics:worry"]').evaluate(outline) == "none"
+
+
 def test_words_that_wait_for_a_code_are_shown_also_while_a_note_is_written(
     context: Callable[..., BrowserContext], live_server: LiveServer
 ) -> None:
@@ -943,6 +958,9 @@ def test_training_shows_the_key_after_the_answer_and_leads_to_the_review(
     expect(page.locator("#stage")).to_have_text("Feedback")
     worry = page.locator('[data-code="topics:worry"] .machine')
     expect(worry).to_contain_text("Not as in the key · The key: yes · “يراجع” says it")
+    for asked in (".add-evidence", ".how", ".rest-button", ".passages button"):
+        expect(page.locator(f"{asked}:visible")).to_have_count(0)  # nothing can be entered
+    expect(page.locator('[data-code="topics:hope"] .passages q')).to_have_text(QUOTE)
     assert not violations(page)
     press(page, "Enter")
     expect(page.locator("#stage")).to_have_text("Blind")
