@@ -1,9 +1,12 @@
+import re
+
 import pytest
 from django.test import Client, RequestFactory
 from django.views.defaults import server_error
 
 from studies.models import LanguageSource, Role, Study, Transcript
-from tests.factories import make_person, make_study, make_transcript
+from studies.uploads import keep
+from tests.factories import make_file, make_person, make_study, make_transcript
 
 pytestmark = pytest.mark.django_db
 
@@ -180,10 +183,29 @@ def test_a_failure_is_said_in_plain_words_even_when_nobody_is_known() -> None:
 )
 def test_the_bar_says_to_which_of_the_pages_a_page_belongs(address: str, name: str) -> None:
     client = signed_in(make_study("sample"), Role.LEAD)
-    page = client.get(f"/studies/sample/{address}/").content.decode()
+    assert current(client, f"/studies/sample/{address}/") == [name]
+
+
+def current(client: Client, path: str) -> list[str]:
+    """Return what the bar of a page says it belongs to."""
+    page = client.get(path).content.decode()
     bar = page.partition('class="study-bar"')[2].partition("</nav>")[0]
-    assert bar.count("aria-current") == 1
-    assert f'aria-current="page">{name}</a>' in bar
+    return re.findall(r'aria-current="page">(.*?)</a>', bar)
+
+
+def test_a_file_that_is_looked_at_belongs_to_the_transcripts_alone() -> None:
+    study = make_study("sample")
+    ana, client = make_person("ana", study, Role.LEAD), Client()
+    client.force_login(ana, backend="django.contrib.auth.backends.ModelBackend")
+    upload = keep(study, ana, [make_file()])
+    assert current(client, f"/studies/sample/transcripts/add/{upload.key}/") == ["Transcripts"]
+
+
+def test_coders_find_their_own_work_in_the_bar() -> None:
+    study = make_study("sample")
+    coder = signed_in(study, Role.CODER)
+    assert "/studies/sample/work/mine/" in coder.get("/studies/sample/review/").content.decode()
+    assert current(coder, "/studies/sample/work/mine/") == ["Your work"]
 
 
 def test_an_empty_list_leads_a_lead_to_adding_interviews_and_nobody_else() -> None:
