@@ -332,6 +332,21 @@ def without_key(sample: Sample) -> list[Item]:
     )
 
 
+def own_training(study: Study, person: User) -> str:
+    """Return how `person` stands with the trainings of `study` once nothing is asked of them.
+
+    That is "waits" if a key is still to be set, "over" if all was answered, "" without a training.
+    """
+    rows = Assignment.objects.filter(
+        item__sample__study=study,
+        item__sample__purpose=Purpose.TRAINING,
+        person=person,
+    )
+    if rows.filter(answered_at=None, item__rulings=None).exists():
+        return "waits"
+    return "over" if rows.exists() else ""
+
+
 def let_go(sample: Sample, person: User) -> bool:
     """Ask `person` about no more of the training once they have reached the bar; return whether."""
     if not trainee(sample, person).passed:

@@ -235,6 +235,9 @@ def keys_in(form: QueryDict, dimensions: tuple[Asked, ...]) -> list[Key]:
                 why = why if said in ("yes", "unsure") or holds == ":none" else ""
             elif dimension.kind == Kind.SCALE and said == "yes":
                 value = number(form.get(f"value:{name}", ""))
+            elif dimension.kind == Kind.MANY and f"rest:{dimension.key}" in form:
+                # Where words are selected somebody meant something else than no.
+                said = said or ("" if form.get(f"passages:{name}") else "no")
             if said not in ("yes", "no", "unsure"):
                 continue
             applies = {"yes": True, "no": False, "unsure": None}[said]

@@ -43,6 +43,7 @@ from reviews.reviewing import (
 from reviews.sampling import current_sample
 from reviews.screen import OFF, keys_of, recent_places, sections, sentences, set_keys
 from reviews.steering import skipped
+from reviews.training import own_training
 from reviews.translated import read_by
 from studies.access import role_of, study_or_404
 from studies.models import Membership, Role, Study
@@ -64,8 +65,14 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
     if codes(person, role, study):
         if assignment := next_in(study, person):
             return redirect("review-item", slug, assignment.pk)
-        if role == Role.CODER and sample:
-            context = {"study": study, "role": role, "earlier": earlier(sample, person)}
+        trained = own_training(study, person)
+        if role == Role.CODER and (sample or trained):
+            context = {
+                "study": study,
+                "role": role,
+                "earlier": earlier(sample, person) if sample else [],
+                "training": trained,
+            }
             return render(request, "reviews/review_done.html", context)
     context = {
         "study": study,
@@ -153,7 +160,11 @@ def earlier(sample: Sample, person: User) -> list[Assignment]:
     answered = Assignment.objects.filter(
         person=person, item__sample=sample, answered_at__isnull=False
     )
-    return list(answered.order_by("-answered_at", "-pk").only("pk", "answered_at")[:PREVIOUS])
+    return list(
+        answered.order_by("-answered_at", "-pk").only("pk", "answered_at", "skipped_because")[
+            :PREVIOUS
+        ]
+    )
 
 
 def page(

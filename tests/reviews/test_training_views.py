@@ -9,12 +9,12 @@ from django.urls import reverse
 from reviews.models import Assignment, Ruling
 from reviews.reviewing import must_stay_blind, submit
 from reviews.sampling import continue_sample, draw_sample
-from reviews.training import draw_training, key_of, trainings, without_key
+from reviews.training import draw_training, key_of, set_key, trainings, without_key
 from studies.models import Role
 from studies.translations import keep
 from tests.factories import make_person
 from tests.reviews.test_adjudication_views import sign_in
-from tests.reviews.test_training import answer, keyed, lead, made, says
+from tests.reviews.test_training import answer, keyed, keys, lead, made, says
 
 pytestmark = pytest.mark.django_db
 
@@ -248,6 +248,41 @@ def test_the_review_page_leads_a_trainee_to_the_training_first() -> None:
     where = ana.get(reverse("review", args=[study.slug])).headers["Location"]
     assignment = Assignment.objects.get(pk=int(where.rstrip("/").rsplit("/", 1)[1]))
     assert assignment.item.sample == review
+
+
+def test_whoever_has_trained_is_told_so_and_not_that_they_were_asked_nothing() -> None:
+    study = made(8)
+    sample = draw_training(study, coders=["ana"], size=1, seed=1)
+    review, ana = reverse("review", args=[study.slug]), sign_in("ana")
+    asked_nothing = "You have not been asked about an interview yet"
+    for drawn in (False, True):
+        if drawn:
+            draw_sample(study, size=2, coders=["ben"], seed=1)
+        page = ana.get(review).content.decode()
+        assert "Your training begins once" in page
+        assert asked_nothing not in page
+    set_key(sample.items.get(), lead(), keys())
+    submit(Assignment.objects.get(item__sample=sample), says())
+    page = ana.get(review).content.decode()
+    assert "You have answered every interview of your training" in page
+    assert asked_nothing not in page
+    make_person("new", study)
+    assert asked_nothing in sign_in("new").get(review).content.decode()
+
+
+def test_what_a_key_does_not_answer_can_be_no_at_once() -> None:
+    study = made(8)
+    item = draw_training(study, coders=["ana"], size=1, seed=1).items.get()
+    where, lea = reverse("training-key", args=[study.slug, item.pk]), sign_in("lea")
+    assert 'name="rest:topics"' in lea.get(where).content.decode()
+    rest = {name: value for name, value in KEY.items() if "worry" not in name} | {
+        "rest:topics": "no"
+    }
+    marked = lea.post(where, rest | {"passages:topics:worry": "2-6"})
+    assert "says nothing yet about: Worry" in marked.content.decode()
+    assert lea.post(where, rest).status_code == 302
+    key = key_of(item)
+    assert (key["topics", "hope"].applies, key["topics", "worry"].applies) == (True, False)
 
 
 def test_a_training_comes_before_any_sample() -> None:

@@ -311,6 +311,15 @@ def test_the_end_says_so_and_leads_back_to_ones_answers() -> None:
         assert item in page
 
 
+def test_what_was_skipped_is_not_said_to_be_answered() -> None:
+    sample = make_sample()
+    mara = sign_in("mara")
+    mara.post(opened(mara, sample), {"skip": "language"})
+    mara.post(opened(mara, sample), COMPLETE)
+    page = mara.get(address(sample)).content.decode()
+    assert (page.count(">skipped "), page.count(">answered ")) == (1, 1)
+
+
 def test_leads_and_readers_see_how_far_it_is_and_are_asked_nothing() -> None:
     sample = make_sample(coders=())
     for name, role in (("lead", Role.LEAD), ("reader", Role.READER)):
