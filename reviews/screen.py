@@ -352,6 +352,7 @@ def sentences() -> dict[str, Any]:
         "needsEvidence": _(
             "“%(code)s” is answered with yes: select the words that say so, as this study asks for."
         ),
+        "sayWhy": _("Say in a few words why you skip this interview."),
         "passages": _("“…” × %(count)s"),
         "remove": _("Remove"),
         "nothing": _("Select words of the participant first."),

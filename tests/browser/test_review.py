@@ -11,8 +11,9 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from codebooks.models import Code
 from coding.models import Coding, CodingKind, Evidence
-from reviews.models import Assignment
+from reviews.models import Assignment, Ruling
 from reviews.sampling import draw_sample
 from reviews.training import Key, draw_training, set_key
 from studies.models import Membership, Role, Transcript
@@ -420,7 +421,11 @@ def test_keys_code_without_a_mouse_and_undo_takes_back(
     expect(page.locator('input[name="code:topics:worry"][value="no"]')).to_be_checked()
     press(page, "Digit2", "Enter")
     place(page).to_have_text("2 of 2")
-    press(page, "KeyS", "Digit3")
+    press(page, "KeyS", "Digit5", "Enter")  # another reason, and none is given
+    expect(page.locator(".notice", has_text="Say in a few words why you skip")).to_be_visible()
+    expect(page.locator("#why")).to_be_focused()
+    place(page).to_have_text("2 of 2")
+    press(page, "Escape", "KeyS", "Digit3")
     expect(page.get_by_role("heading", level=1)).to_have_text("Nothing is left for you to code")
     assert set(Coding.objects.get().marks.values_list("code__key", "answer")) == {
         ("hope", "unsure"),
@@ -570,6 +575,32 @@ def test_of_two_versions_the_coder_chooses_one(
     all_sent(page)
     elsewhere.reload()
     expect(elsewhere.get_by_label("Note")).to_have_value("on the train")
+
+
+def test_of_an_answer_that_was_settled_what_holds_is_shown_and_not_what_was_begun_since(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review()
+    page = go(context(), live_server)
+    page.get_by_label("Note").fill("as it was sent")
+    press(page, "Escape")
+    answer_all(page)
+    press(page, "Enter")
+    place(page).to_have_text("2 of 2")
+    all_sent(page)
+    press(page, "Backspace")
+    place(page).to_have_text("1 of 2")
+    page.get_by_label("Note").fill("begun since")
+    until(page, f"await ({IN_THE_BROWSER})('drafts', one => one.synced)")
+    item = Assignment.objects.get(coding__isnull=False).item
+    lead = make_person("lead", item.sample.study, Role.LEAD)
+    Ruling.objects.create(item=item, code=Code.objects.get(key="hope"), by=lead)
+    for _again in range(2):
+        page.reload()
+        expect(page.locator("#review")).to_have_attribute("data-state", "ready")
+        expect(page.get_by_label("Note")).to_have_value("as it was sent")
+        expect(page.locator(".notice", has_text="is back; it is not submitted")).to_have_count(0)
+        expect(page.locator(".notice", has_text="can’t be changed any more")).to_be_visible()
 
 
 def test_what_is_chosen_and_where_one_is_can_be_seen_in_ones_own_colors(

@@ -166,6 +166,11 @@ function showGap({ why, dimension, codes: open }) {
 export function skip(why, note) {
   return once(async () => {
     if (isClosed() || desk.stage !== "blind") return;
+    if (why === "other" && !note) {
+      notice("gap", texts.sayWhy);
+      document.getElementById("why").focus();
+      return;
+    }
     const { question } = desk;
     const id = uuid();
     question.skipped = { why, note };

@@ -118,6 +118,10 @@ function compare({ version, draft, answered }, entry) {
 export function enteredBefore(question, stage = "blind") {
   const kind = stage === "second" ? "second" : "answer";
   const own = draftsOf(stage);
+  if (question.locked && stage === "blind") { // what can't be sent any more is not what holds
+    own.forget(question.assignment);
+    return question.answered;
+  }
   const waiting = outbox.of(question.assignment).findLast((entry) => entry.kind === kind);
   if (waiting) return waiting.body.answers;
   const { draft, version } = question;
