@@ -22,6 +22,7 @@ from tests.reviews.test_adjudication import (
     lead,
     made,
     sample_of,
+    says,
 )
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +57,15 @@ def test_the_list_shows_who_says_what_and_how_it_is_sorted() -> None:
         assert case.interview in page
     assert page_of(study, "t00", "topics", "hope") in page
     assert "does not apply" in page
+
+
+def test_whoever_says_that_a_scale_is_not_expressed_is_not_called_unsure() -> None:
+    study, segments = made(2)
+    for name, value in ((ANA, 10), (BEN, None)):
+        says(study, name, segments[0], trust=value)
+    page = sign_in("lea").get(reverse("adjudication", args=[study.slug])).content.decode()
+    assert "not all gave a value" in page
+    assert "somebody was unsure</span>" not in page
 
 
 def test_a_disagreement_is_counted_alike_wherever_it_is_counted() -> None:
