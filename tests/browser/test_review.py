@@ -680,6 +680,25 @@ def test_one_code_at_a_time_takes_one_key_for_each(
     assert Evidence.objects.count() == 1
 
 
+@pytest.mark.parametrize("touch", [False, True])
+def test_one_code_at_a_time_goes_on_after_a_click_or_a_tap(
+    context: Callable[..., BrowserContext], live_server: LiveServer, touch: bool
+) -> None:
+    make_review(many=("hope", "worry", "doubt"), small=True)
+    options = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True}
+    page = go(context(**options) if touch else context(), live_server)
+    page.get_by_role("button", name="One by one").click()
+    for code, then in (("hope", "Worry"), ("worry", "Doubt")):
+        no = page.locator(f'[data-code="topics:{code}"] .answer', has_text="no")
+        if touch:
+            no.tap()
+        else:
+            no.click()
+        expect(page.locator(".code.here .name bdi")).to_have_text(then)
+    press(page, "ArrowRight")  # a key shows what it chose
+    expect(page.locator(".code.here .name bdi")).to_have_text("Doubt")
+
+
 def test_of_a_long_interview_the_answer_that_is_asked_about_is_in_sight(
     context: Callable[..., BrowserContext], live_server: LiveServer
 ) -> None:

@@ -29,6 +29,7 @@ const flagged = document.getElementById("flagged");
 const oneByOneButton = document.getElementById("one-by-one");
 const HABIT = "concord-one-by-one";
 let pointer = false; // a mouse or finger is down
+let pointed = false; // what was done last was done with one: a tap is told after the finger is gone
 let evidenceAt = -1; // which passage [ and ] are at
 
 // ── One code at a time ──
@@ -195,7 +196,8 @@ document.addEventListener("selectionchange", () => {
 });
 
 // A row that opens while the button is down would move away from under it: it opens afterwards.
-window.addEventListener("pointerdown", () => { pointer = true; }, true);
+window.addEventListener("pointerdown", () => { pointer = pointed = true; }, true);
+window.addEventListener("keydown", () => { pointed = false; }, true);
 for (const name of ["pointerup", "pointercancel"]) {
   window.addEventListener(name, () => setTimeout(() => { pointer = false; }), true);
 }
@@ -204,7 +206,9 @@ function openRow(event) {
   if (code && code !== rows.here && !pointer) rows.goTo(code, { focus: false, scroll: false });
 }
 panel.addEventListener("focusin", openRow);
-panel.addEventListener("click", (event) => setTimeout(() => openRow(event), 1));
+panel.addEventListener("click", (event) => {
+  if (!isOneByOne()) setTimeout(() => openRow(event), 1); // there the next one is open by then
+});
 document.getElementById("turns").addEventListener("click", (event) => {
   const turn = event.target.closest("#turns > li");
   if (turn && window.getSelection().isCollapsed) goToTurn(turn, { scroll: false });
@@ -215,7 +219,7 @@ document.getElementById("turns").addEventListener("click", (event) => {
 form.addEventListener("input", ({ target }) => {
   if (!panel.contains(target) || target === why || target === flagged) return;
   entered(target);
-  if (pointer && isOneByOne() && target.type === "radio") advance();
+  if (pointed && isOneByOne() && target.type === "radio") advance();
 });
 form.addEventListener("submit", (event) => {
   event.preventDefault();
