@@ -72,8 +72,8 @@ def study() -> Study:
         for item in items[6:]:
             Assignment.objects.create(item=item, person=person)
     # One read a translation after their answer.
-    last = Assignment.objects.filter(coding__isnull=False).order_by("pk").last()
-    Assignment.objects.filter(pk=last and last.pk).update(translated_at=timezone.now())
+    last = Assignment.objects.filter(coding__isnull=False).latest("pk")
+    Assignment.objects.filter(pk=last.pk).update(translated_at=timezone.now())
     for mark in Mark.objects.filter(code__dimension__key="topics"):
         Evidence.objects.create(mark=mark, start=0, end=2, found="exact")
     lead = make_person("lea", made, Role.LEAD)
