@@ -33,7 +33,7 @@ from reviews.named import as_text, names_of_people, names_of_runs
 from reviews.project_files import write_project
 from reviews.rows import no_formula
 from reviews.sampling import current_sample, revision_in_use, rounds
-from reviews.tables import attribute_names, load_drawn, load_units
+from reviews.tables import attribute_names, headings, load_drawn, load_units
 from studies.audit import Action, record
 from studies.models import Segment, Study, Transcript
 from studies.problems import Problem, _
@@ -330,7 +330,7 @@ class Tidy:
         self.runs = names_of_runs(study, self.revision)
         self.names = names_of_people(study, self.revision)
         self.attributes = attribute_names(study)
-        self.columns = [*FIRST, *headings(self.attributes), *LAST]
+        self.columns = [*FIRST, *headings(self.attributes, {*FIRST, *LAST}), *LAST]
         self.codes = [
             Code(code.pk, dimension.key, code.key, dimension.kind == Kind.SCALE)
             for dimension in self.revision.dimensions.order_by("position", "pk")
@@ -489,16 +489,6 @@ class Tidy:
             .union(asked.order_by().values_list("person_id", "item__segment_id"))
         )
         return pairs
-
-
-def headings(attributes: Sequence[str]) -> list[str]:
-    """Return the headings of the attributes; one that is called like a column of ours says so.
-
-    >>> headings(["age", "language"])
-    ['age', 'participant language']
-    """
-    taken = {*FIRST, *LAST}
-    return [f"participant {name}" if name in taken else name for name in attributes]
 
 
 @contextmanager

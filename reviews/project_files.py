@@ -23,7 +23,7 @@ from codebooks.revisions import as_book
 from coding.models import Answer, Coding, CodingKind, Evidence, Found, Mark, Run
 from reviews.models import Ruling
 from reviews.named import as_text, names_of_people, names_of_runs
-from reviews.tables import attribute_names
+from reviews.tables import attribute_names, headings
 from studies.labelled import NUMBER, Form, Part
 from studies.markup import Markup
 from studies.models import LanguageSource, Participant, Segment, Study, Transcript
@@ -199,17 +199,17 @@ class ProjectFile:
             for name, value in attributes.items():
                 if said := as_said(value):
                     kinds.setdefault(name, set()).add(kind_of(said))
+        names = [name for name in attribute_names(self.study) if kinds.get(name) and name.strip()]
         return {
             name: (
-                f"participant {name}" if name == LANGUAGE else name,
+                called,
                 "Text"
                 if "Text" in kinds[name]
                 else "Float"
                 if "Float" in kinds[name]
                 else "Integer",
             )
-            for name in attribute_names(self.study)
-            if kinds.get(name) and name.strip()
+            for name, called in zip(names, headings(names, {LANGUAGE}), strict=True)
         }
 
     def write_variables(self, markup: Markup) -> None:

@@ -7,7 +7,7 @@ float64 with NaN where there is none. No text of a transcript is ever read here.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -414,6 +414,27 @@ def attribute_names(study: Study) -> list[str]:
     ):
         names.update(attributes)
     return sorted(names)
+
+
+def headings(attributes: Sequence[str], ours: Collection[str]) -> list[str]:
+    """Return a heading for each attribute; one that is called like a column of `ours` says so.
+
+    No two are the same, and an attribute keeps its own name wherever that is free.
+
+    >>> headings(["age", "language"], {"language"})
+    ['age', 'participant language']
+    >>> headings(["language", "participant language"], {"language"})
+    ['participant participant language', 'participant language']
+    """
+    taken = {*ours, *attributes}
+    found = []
+    for name in attributes:
+        heading = name
+        while heading in ours or (heading in taken and heading != name):
+            heading = f"participant {heading}"
+        taken.add(heading)
+        found.append(heading)
+    return found
 
 
 def load_machine(run: Run | None, units: Units, guide: Guide) -> Decisions:

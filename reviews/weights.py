@@ -25,7 +25,7 @@ from reviews.reports import Report, report
 from reviews.rows import no_formula
 from reviews.stats.arrays import Bools, Floats, Ints, totals
 from reviews.stats.cells import answered_inclusion, count_cells, post_stratify
-from reviews.tables import NOT_KNOWN, Table, attribute_names, load_table
+from reviews.tables import NOT_KNOWN, Table, attribute_names, headings, load_table
 from studies.models import Segment, Study
 from studies.problems import Problem, _
 
@@ -131,13 +131,9 @@ def pseudo_rows(table: Table, sample: Sample, seed: int) -> Iterator[Sequence[ob
     strata = design_strata(sample, table)
     codes, psi = pseudo_outcomes_of(table, strata, seed)
     names = list(attribute_names(sample.study))
-    yield [
-        "transcript",
-        "segment",
-        "language",
-        *names,
-        *(f"{dimension}/{code}" for dimension, code in codes),
-    ]
+    first = ["transcript", "segment", "language"]
+    last = [f"{dimension}/{code}" for dimension, code in codes]
+    yield [*first, *headings(names, {*first, *last}), *last]
     segments = Segment.objects.filter(transcript__study=sample.study).order_by("pk")
     rows = segments.values_list(
         "transcript__external_id",

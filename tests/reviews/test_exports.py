@@ -85,6 +85,24 @@ def make_coded_study() -> Study:
     return study
 
 
+@pytest.mark.parametrize("form", [".csv", ".xlsx", ".jsonl", ".parquet"])
+def test_every_column_has_a_name_of_its_own(tmp_path: Path, form: str) -> None:
+    study = make_study()
+    revision = make_revision(study)
+    attributes = {"language": "a", "participant language": "b", "code": "c", "camp": "d"}
+    segment = make_segment(TEXT, study, attributes=attributes, language="pt")
+    make_coding(segment, revision, run=make_run(revision))
+    export(study, tmp_path / f"out{form}")
+    row = rows_of(tmp_path / f"out{form}")[0]
+    assert {name: row[name] for name in ("language", "participant language", "camp")} == {
+        "language": "pt",
+        "participant language": "b",
+        "camp": "d",
+    }
+    assert row["participant participant language"] == "a"
+    assert row["participant code"] == "c"
+
+
 def rows_of(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".csv":
         with path.open(encoding="utf-8", newline="") as file:
