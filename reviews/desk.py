@@ -5,6 +5,7 @@ What is refused is refused in one sentence and a code (see `refusal`).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -95,11 +96,20 @@ def own(request: Request, slug: str, pk: int) -> Assignment:
 def door(*methods: str, kept: bool = False) -> Callable[[Callable[..., Response]], Any]:
     """Make a view of the API: signed out it is refused in JSON, since a script can't follow.
 
-    Nothing of it stays in a cache, unless it is `kept` as its own headers say.
+    So it is where somebody else signed in since: a page of the review says whose it is, and what
+    is said on it must not become another person's answer. Nothing of it stays in a cache, unless
+    it is `kept` as its own headers say.
     """
 
     def made(function: Callable[..., Response]) -> Any:
-        view = api_view(list(methods))(function)
+        @wraps(function)
+        def theirs(request: Request, *given: Any, **named: Any) -> Response:
+            whose = request.headers.get("X-Concord-Person")
+            if whose is not None and whose != str(request.user.pk):
+                raise exceptions.NotAuthenticated
+            return function(request, *given, **named)
+
+        view = api_view(list(methods))(theirs)
         view.cls.get_exception_handler = lambda self: refusal  # type: ignore[method-assign]
         return login_not_required(view if kept else never_cache(view))
 

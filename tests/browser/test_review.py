@@ -16,7 +16,7 @@ from coding.models import Coding, CodingKind, Evidence
 from reviews.models import Assignment, Ruling
 from reviews.sampling import draw_sample
 from reviews.training import Key, draw_training, set_key
-from studies.models import Membership, Role, Transcript
+from studies.models import Membership, Role, Study, Transcript
 from studies.translations import keep
 from tests.browser.axe import CHROMIUM, violations
 from tests.factories import (
@@ -557,6 +557,38 @@ def test_a_draft_that_did_not_arrive_is_sent_again_though_nothing_more_is_entere
     all_sent(page)
     expect(page.locator(".notice", has_text="You are signed out")).to_have_count(0)
     assert "typed while signed out" in drafts.all()
+
+
+def test_where_somebody_else_signed_in_nothing_becomes_their_answer(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review(count=4)
+    study = Assignment.objects.values_list("item__sample__study", flat=True)[0]
+    Assignment.objects.filter(pk__in=Assignment.objects.order_by("pk")[2:]).update(
+        person=make_person("tomas", Study.objects.get(pk=study))
+    )
+    browser = context()
+    page = go(browser, live_server)
+    until(page, "performance.getEntriesByName('review-ahead').length > 0")
+    cookies = browser.cookies()
+    other = Client()
+    other.force_login(
+        User.objects.get(username="tomas"), backend="django.contrib.auth.backends.ModelBackend"
+    )
+    session = other.cookies["sessionid"].value
+    browser.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    for number in (1, 2):
+        place(page).to_have_text(f"{number} of 2")
+        answer_all(page)
+        press(page, "Enter")
+    expect(page.locator(".notice", has_text="You are signed out")).to_be_visible()
+    expect(page.locator("#kept")).to_have_text("2 waiting – signed out")
+    place(page).to_have_text("2 of 2")  # and nothing of tomas comes
+    assert not Coding.objects.exists()
+    browser.add_cookies([one for one in cookies if one["name"] == "sessionid"])  # type: ignore[misc]
+    page.evaluate("window.dispatchEvent(new Event('online'))")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nothing is left for you to code")
+    assert list(Coding.objects.values_list("person__username", flat=True)) == ["mara", "mara"]
 
 
 def test_of_two_versions_the_coder_chooses_one(

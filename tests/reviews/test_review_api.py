@@ -883,3 +883,16 @@ def test_eight_browsers_at_once_get_no_error_and_no_item_twice() -> None:
         done = [pk for own in threads.map(work, browsers) for pk in own]
     assert len(done) == len(set(done)) == Coding.objects.by_people().count() == 16
     assert set(sample.items.values_list("taken", flat=True)) == {1}
+
+
+def test_a_page_of_somebody_else_is_told_to_sign_in_again() -> None:
+    sample = make_pool()
+    mara, tomas = Browser(sample.study), Browser(sample.study)
+    where = f"{mara.address}next/"
+    asked = {"data": "{}", "content_type": "application/json"}
+    headers = {"X-Concord-Person": str(mara.person.pk)}
+    answer = tomas.client.post(where, headers=headers, **asked)
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_authenticated")
+    assert not Assignment.objects.exists()
+    assert mara.client.post(where, headers=headers, **asked).status_code == 200
+    assert tomas.client.post(where, **asked).status_code == 200  # a program names nobody

@@ -13,6 +13,7 @@ import { look, open, seen, show, trail } from "./showing.js";
 let busy = false; // on the way to the next interview
 let ending = false; // the last one is done; leave when everything is sent
 let leaving = false;
+let stuck = ""; // what stood there when no next interview could be had
 const later = []; // answers that the server has something to show about
 
 // ── What has arrived ──
@@ -21,6 +22,7 @@ told.done = (entry, body) => {
   if (entry.kind !== "flag") arrived(entry, body);
   sayDraft("saved");
   if (ending && !outbox.count() && !later.length) leave();
+  else if (stuck && stuck === JSON.stringify(read()) && !outbox.count()) step(); // somebody is there again
 };
 
 function arrived(entry, body) {
@@ -65,6 +67,7 @@ function leave() {
 /** Show what comes next: an answer to look at again, an interview from memory, or one asked for. */
 async function next() {
   ending = false;
+  stuck = "";
   notice("gap");
   if (await lookAtNext()) return;
   const { assignment } = desk.question;
@@ -85,6 +88,7 @@ async function next() {
     leave();
   } else {
     ending = ahead.isOver();
+    if (!ending) stuck = JSON.stringify(read());
     notice("gap", ending ? texts.allDoneHere : texts.noMoreHere, [[texts.tryAgain, step]]);
   }
 }

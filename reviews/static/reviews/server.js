@@ -1,5 +1,8 @@
 // Asking the server, with every outcome told apart: nothing here throws.
 
+// Whose page this is: the server does nothing for it while somebody else is signed in.
+const whose = JSON.parse(document.getElementById("screen")?.textContent ?? "{}").person;
+
 /** The token that the server wants to see again; another tab may have renewed it. */
 export function token() {
   const cookie = /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie);
@@ -13,7 +16,10 @@ export async function ask(url, body = undefined, method = body === undefined ? "
   try {
     const answer = await fetch(url, {
       method,
-      headers: body === undefined ? {} : { "Content-Type": "application/json", "X-CSRFToken": token() },
+      headers: {
+        ...(whose === undefined ? {} : { "X-Concord-Person": whose }),
+        ...(body === undefined ? {} : { "Content-Type": "application/json", "X-CSRFToken": token() }),
+      },
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: "same-origin",
       cache: "no-store",
