@@ -26,6 +26,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE = 60_000  # milliseconds: the machine may be busy with other things
 # WCAG 2.2 AA, and what axe's authors hold to be good practice beside it.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -64,6 +65,7 @@ def signed_in(
         client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
         session = client.cookies["sessionid"].value
         cookies.append({"name": "sessionid", "value": session, "url": live_server.url})
+    context.set_default_timeout(PATIENCE)
     context.add_cookies(cookies)  # type: ignore[arg-type]  # a typed dictionary of Playwright's own
     page = context.new_page()
     broken: list[str] = []

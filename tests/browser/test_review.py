@@ -18,7 +18,7 @@ from reviews.sampling import draw_sample
 from reviews.training import Key, draw_training, set_key
 from studies.models import Membership, Role, Study, Transcript
 from studies.translations import keep
-from tests.browser.axe import CHROMIUM, violations
+from tests.browser.axe import CHROMIUM, PATIENCE, violations
 from tests.factories import (
     make_coding,
     make_person,
@@ -34,8 +34,6 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="no chromium is installed"),
     pytest.mark.django_db(transaction=True),
 ]
-
-expect.set_options(timeout=20_000)  # the machine may be busy with other things
 
 ASKED = "هل تثق به؟"
 TOLD = "نعم 🙂👩‍👩‍👧 أثق به كثيرا، لكني أراجع كل كلمة."
@@ -95,7 +93,7 @@ def context(browser: Browser, live_server: LiveServer) -> Iterator[Callable[...,
                 }
             ]
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         context.on("weberror", lambda error: broken.append(str(error.error)))
         opened.append(context)
         return context
@@ -110,7 +108,7 @@ def go(context: BrowserContext, live_server: LiveServer, state: str = "ready") -
     """Open the review; it is ready when its scripts have taken over."""
     page = context.new_page()
     page.goto(f"{live_server.url}/studies/sample/review/")
-    expect(page.locator("#review")).to_have_attribute("data-state", state, timeout=15_000)
+    expect(page.locator("#review")).to_have_attribute("data-state", state)
     return page
 
 
@@ -760,6 +758,7 @@ def test_of_a_long_interview_the_answer_that_is_asked_about_is_in_sight(
         box = asked.bounding_box()
         assert box is not None
         assert box["y"] < 450  # its question stands above it, at the top
+        assert not violations(page)  # what stands around it can be read
         press(page, "KeyJ")
         expect(page.locator("#turns > li:focus .words")).to_have_text(re.compile("^Question"))
         press(page, "Digit0", "Enter")
