@@ -633,6 +633,44 @@ def test_of_an_answer_that_was_settled_what_holds_is_shown_and_not_what_was_begu
         expect(page.locator(".notice", has_text="can’t be changed any more")).to_be_visible()
 
 
+def test_words_are_found_in_the_codebook_and_in_the_interview_and_nowhere_else(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review()
+    page = go(context(), live_server)
+    select(page, QUOTE)
+    press(page, "Digit1")
+    expect(page.locator('[data-code="topics:hope"] .passages q')).to_have_text(QUOTE)
+    find = page.get_by_role("searchbox")
+    find.fill("worr")
+    expect(page.locator(".code:visible")).to_have_count(1)
+    press(page, "Enter")
+    expect(page.locator(".code.here .name bdi")).to_have_text("Worry")
+    find.fill(QUOTE)  # though it stands as evidence in the row of a code
+    press(page, "Enter")
+    until(page, f"window.getSelection().toString() === {QUOTE!r}")
+    find.fill("remove")
+    press(page, "Enter")
+    expect(page.locator("#notices", has_text="Nothing found.")).to_be_visible()
+    press(page, "Escape")
+    expect(page.locator("#notices", has_text="Nothing found.")).to_have_count(0)
+
+
+def test_what_is_found_is_what_is_selected_in_turkish_too(
+    context: Callable[..., BrowserContext], live_server: LiveServer
+) -> None:
+    make_review(told="İyi, İstanbul 🙂 İŞ çok değişti.", language="tr")
+    page = go(context(), live_server)
+    find = page.get_by_role("searchbox")
+    for words in ("Değişti", "İş"):
+        find.fill(words)
+        press(page, "Enter")
+        until(page, "window.getSelection().toString().length > 0")
+        found = page.evaluate("window.getSelection().toString()")
+        assert found.replace("Ş", "ş").casefold() == words.casefold()
+        press(page, "Escape")
+
+
 def test_what_is_chosen_and_where_one_is_can_be_seen_in_ones_own_colors(
     context: Callable[..., BrowserContext], live_server: LiveServer
 ) -> None:

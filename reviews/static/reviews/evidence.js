@@ -240,14 +240,22 @@ export function pointAt(passage) {
   return place;
 }
 
+/** `text` in lower case and as long as before: "İ" would become two units. */
+function lower(text) {
+  return text.replace(/\p{Lu}/gu, (letter) => {
+    const small = letter.toLowerCase();
+    return small.length === letter.length ? small : letter;
+  });
+}
+
 /** The first turn at or after `from` that holds `words`, and where; null if none does. */
 export function findWords(words, from = 0) {
   const turns = [...list.children];
-  const wanted = words.toLocaleLowerCase();
+  const wanted = lower(words);
   for (let step = 0; step < turns.length; step += 1) {
     const turn = turns[(from + step) % turns.length];
     const text = turn.querySelector(".words");
-    const at = text.textContent.toLocaleLowerCase().indexOf(wanted);
+    const at = lower(text.textContent).indexOf(wanted);
     if (at < 0) continue;
     selectUnits(text, at, at + words.length);
     turn.scrollIntoView({ block: "center" });

@@ -2,7 +2,7 @@
 
 import { findWords } from "./evidence.js";
 import { goToTurn, turnAt, turnsOnPage } from "./interview.js";
-import { say, texts } from "./notices.js";
+import { notice, texts } from "./notices.js";
 import * as rows from "./rows.js";
 
 const field = document.getElementById("find");
@@ -10,11 +10,13 @@ const field = document.getElementById("find");
 /** Show all codes again. */
 export function clear() {
   field.value = "";
+  notice("find");
   rows.filter("");
 }
 
 function go() {
   const text = field.value.trim();
+  notice("find");
   if (!text) return;
   const [code] = rows.filter(text);
   if (code) {
@@ -24,11 +26,14 @@ function go() {
   }
   const turn = findWords(text, turnsOnPage().indexOf(turnAt()) + 1);
   if (turn) goToTurn(turn);
-  else say(texts.notFound);
+  else notice("find", texts.notFound, [], "");
 }
 
 export function prepareFind() {
-  field.addEventListener("input", () => rows.filter(field.value));
+  field.addEventListener("input", () => {
+    notice("find");
+    rows.filter(field.value);
+  });
   field.addEventListener("keydown", (event) => {
     if (event.isComposing || !["Enter", "Escape"].includes(event.code)) return;
     event.preventDefault();

@@ -155,12 +155,18 @@ function quoteRow(code, passage) {
   return row;
 }
 
+// What the codebook says of each code, without the buttons and the evidence that stand in its row.
+const said = new Map(codes.map((code) => [code, [
+  code.label,
+  ...[...code.element.querySelectorAll(".definition p")].map((line) => (line.querySelector("bdi") ?? line).textContent),
+].join("\n").toLocaleLowerCase()]));
+
 /** Show only the codes whose words hold `text`; returns them. "" shows all again. */
 export function filter(text) {
   const wanted = text.trim().toLocaleLowerCase();
   const found = [];
   for (const code of codes) {
-    const fits = !wanted || code.element.textContent.toLocaleLowerCase().includes(wanted);
+    const fits = !wanted || said.get(code).includes(wanted);
     code.element.hidden = !fits;
     if (fits) found.push(code);
   }
