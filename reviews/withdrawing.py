@@ -56,6 +56,12 @@ class Gone:
     hung: Hanging
     participant: bool
 
+    @property
+    def counts(self) -> dict[str, Any]:
+        """What there was of it, as the trail keeps it."""
+        counts = {**self.hung.as_json(), "participants": int(self.participant)}
+        return {name: count for name, count in counts.items() if count}
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -158,7 +164,7 @@ def withdraw(
                 by,
                 Action.WITHDRAWN,
                 one.id,
-                before={**one.hung.as_json(), "participant": one.participant},
+                before=one.counts,
                 after={"why": why.strip()},
             )
     return gone

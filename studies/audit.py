@@ -93,7 +93,7 @@ NAMES = {
     "maker": _("made by"),
     "model": _("model"),
     "name": _("name"),
-    "participant": _("participant"),
+    "participants": _("participants"),
     "passages": _("passages"),
     "purpose": _("purpose"),
     "reads": _("reads"),

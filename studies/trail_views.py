@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from studies.access import study_or_404
@@ -88,10 +89,14 @@ def facts(action: str, value: Any) -> list[tuple[str, Any]]:
     name. A template asked for `value.items` would find what was kept under the name “items”.
     """
     kept = value if isinstance(value, dict) else {} if value is None else {"": value}
-    return [
-        (named(action, name), ", ".join(map(str, one)) if isinstance(one, list) else one)
-        for name, one in kept.items()
-    ]
+    return [(named(action, name), in_words(one)) for name, one in kept.items()]
+
+
+def in_words(value: Any) -> Any:
+    """Return what is kept under a name as it is read."""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def names(study: Study, field: str) -> list[str]:

@@ -172,10 +172,13 @@ def test_whatever_was_kept_can_be_read(study: Study) -> None:
     record(study, None, "sample_drawn", "1", None, {"items": 48, "strata": ["language"], "seed": 7})
     record(study, None, "ruled", "bare", 31.5, [])
     record(study, None, "ruled", "empty", {}, {"why": ""})
+    record(study, None, "study_changed", "", {"evidence_required": False}, {"fictional": True})
     page = client.get("/studies/trail/trail/").content.decode()
     assert '<dt dir="auto">items</dt><dd dir="auto">48</dd>' in page
     assert '<dd dir="auto">language</dd>' in page
     assert "31.5" in page
+    assert '<dt dir="auto">a yes needs evidence</dt><dd dir="auto">no</dd>' in page
+    assert '<dt dir="auto">fictional</dt><dd dir="auto">yes</dd>' in page
 
 
 def whole(client: Client, name: str) -> str:

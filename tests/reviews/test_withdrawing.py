@@ -165,8 +165,11 @@ def test_the_trail_says_who_and_why_and_how_much_and_nothing_of_what_was_said() 
         "translations": 3,
         "requests": 1,
         "cost": 0.25,
-        "participant": True,
+        "participants": 1,
     }
+    withdraw(study, [make_transcript("words", study).pk])
+    assert study.events.latest("pk").before == {"participants": 1}
+    assert study.events.latest("pk").after == {"why": ""}
 
 
 def test_a_participant_stays_while_they_have_another_interview() -> None:
