@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from codebooks.exchange.books import (
     CODE_TEXTS,
@@ -50,42 +50,39 @@ class Change:
 
 
 @dataclass(frozen=True)
-class CodeCross:
-    """A code in both codebooks, or None where one has none such."""
+class Cross(Generic[Spec]):
+    """Something in both codebooks, or None where one has none such."""
 
-    before: CodeSpec | None
-    after: CodeSpec | None
+    before: Spec | None
+    after: Spec | None
     changes: tuple[Change, ...] = ()
 
     @property
-    def spec(self) -> CodeSpec:
+    def spec(self) -> Spec:
         found = self.after or self.before
         assert found is not None  # noqa: S101
         return found
 
     @property
     def statuses(self) -> tuple[Status, ...]:
-        return statuses_of(self.before, self.after, self.changes)
+        """How it differs, each way once."""
+        if self.before is None:
+            return (Status.NEW,)
+        if self.after is None:
+            return (Status.GONE,)
+        return tuple(dict.fromkeys(change.status for change in self.changes))
 
 
 @dataclass(frozen=True)
-class DimensionCross:
-    """A dimension in both codebooks, or None where one has none such, with all of its codes."""
+class CodeCross(Cross[CodeSpec]):
+    """A code in both codebooks."""
 
-    before: DimensionSpec | None
-    after: DimensionSpec | None
-    codes: tuple[CodeCross, ...]
-    changes: tuple[Change, ...] = ()
 
-    @property
-    def spec(self) -> DimensionSpec:
-        found = self.after or self.before
-        assert found is not None  # noqa: S101
-        return found
+@dataclass(frozen=True)
+class DimensionCross(Cross[DimensionSpec]):
+    """A dimension in both codebooks, with all of its codes."""
 
-    @property
-    def statuses(self) -> tuple[Status, ...]:
-        return statuses_of(self.before, self.after, self.changes)
+    codes: tuple[CodeCross, ...] = ()
 
     @property
     def touched(self) -> list[CodeCross]:
@@ -161,7 +158,7 @@ def dimension_cross(before: DimensionSpec | None, after: DimensionSpec | None) -
     """Return a dimension of both, with its codes."""
     pairs = list(paired(before.codes if before else (), after.codes if after else ()))
     if before is None or after is None:
-        return DimensionCross(before, after, tuple(CodeCross(*pair) for pair in pairs))
+        return DimensionCross(before, after, codes=tuple(CodeCross(*pair) for pair in pairs))
     keys = {one.key: other.key for one, other in pairs if one and other}
     labels = [{code.key: code.label for code in spec.codes} for spec in (before, after)]
     codes = tuple(
@@ -179,7 +176,7 @@ def dimension_cross(before: DimensionSpec | None, after: DimensionSpec | None) -
         *change(Status.CHANGED, "maximum", cell_text(before.maximum), cell_text(after.maximum)),
         *order_of(codes, before.codes, after.codes),
     ]
-    return DimensionCross(before, after, codes, tuple(changes))
+    return DimensionCross(before, after, tuple(changes), codes)
 
 
 def code_changes(
@@ -277,15 +274,6 @@ def order_of(
         named = max(len(before), len(after)) <= MOST_NAMED
         lists = [" · ".join(one.label for one in side) if named else "" for side in (before, after)]
         yield Change(Status.CHANGED, "order", *lists)
-
-
-def statuses_of(before: object, after: object, changes: Sequence[Change]) -> tuple[Status, ...]:
-    """Return how something differs, each way once."""
-    if before is None:
-        return (Status.NEW,)
-    if after is None:
-        return (Status.GONE,)
-    return tuple(dict.fromkeys(change.status for change in changes))
 
 
 def pieces(before: str, after: str) -> list[tuple[str, str]]:
