@@ -20,6 +20,7 @@ from codebooks.wording import crosswalk_page, held
 from studies.access import study_or_404
 from studies.models import Role, Study
 from studies.problems import Problem
+from studies.views import whole_numbers
 
 
 @never_cache
@@ -45,10 +46,9 @@ def take_over(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method != "POST":
         return asked_for(request, study)
     person = signed_in(request)
-    chosen = request.POST.get("source", "")
-    number = int(chosen) if chosen.isascii() and chosen.isdigit() and len(chosen) < 19 else 0
+    chosen = whole_numbers(request.POST.getlist("source"))
     try:
-        source = sources(person, study).filter(pk=number).first()
+        source = sources(person, study).filter(pk__in=chosen).first()
         if source is None:
             raise Problem(_("Choose a codebook that you lead or read."))
         found = offer(study, person, as_book(source), request.POST.get("name"), source)

@@ -18,6 +18,7 @@ from codebooks.wording import crosswalk_page
 from studies.access import read_by, role_of, study_or_404
 from studies.models import Role, Study
 from studies.problems import Problem
+from studies.views import whole_numbers
 
 KINDS = {
     "yaml": "application/yaml; charset=utf-8",
@@ -105,8 +106,7 @@ def changes(request: HttpRequest, slug: str) -> HttpResponse:
 
 def asked(request: HttpRequest, name: str) -> int | None:
     """Return the number that is asked for, None if there is none."""
-    given = request.GET.get(name, "")
-    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+    return next(iter(whole_numbers([request.GET.get(name, "")])), None)
 
 
 def earlier(revision: Revision) -> Revision | None:

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from studies.access import study_or_404
 from studies.audit import Action, named
 from studies.models import Event, Role, Study
+from studies.views import whole_numbers
 
 ROWS = 50
 COLUMNS = ("number", "at", "person", "action", "subject", "before", "after")
@@ -29,9 +30,9 @@ def trail(request: HttpRequest, slug: str) -> HttpResponse:
     study = study_or_404(request.user, slug, Role.LEAD)
     asked = {key: request.GET.get(key, "").replace("\x00", "") for key in ("name", "action")}
     rows = chosen(study, asked).order_by("-pk")
-    before = request.GET.get("before", "")
-    if before.isascii() and before.isdigit() and len(before) < 19:
-        rows = rows.filter(pk__lt=int(before))
+    before = whole_numbers([request.GET.get("before", "")])
+    if before:
+        rows = rows.filter(pk__lt=before[0])
     found = list(rows[: ROWS + 1])
     labels = dict(Action.choices)
     return render(
