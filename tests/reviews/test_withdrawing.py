@@ -3,6 +3,7 @@
 import json
 import uuid
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -204,6 +205,32 @@ def test_all_of_it_goes_or_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         withdraw(study, [transcript.pk])
     assert everything() == before
     assert matching(Transcript.objects.filter(study=study), WORD, 9) == [transcript.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_that_is_being_written_goes_with_it() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time anyway")
+    study, transcript = full()
+    revision = study.runs.get().revision
+    item = Item.objects.get(segment__transcript=transcript, sample__purpose=Purpose.REVIEW)
+    row = Assignment.objects.create(item=item, person=make_person("late", study))
+
+    def withdraws() -> None:
+        try:
+            withdraw(study, [transcript.pk])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            Assignment.objects.select_for_update().get(pk=row.pk)
+            done = threads.submit(withdraws)
+            coding = make_coding(item.segment, revision, person=row.person, codes=["hope"])
+            Assignment.objects.filter(pk=row.pk).update(coding=coding)
+        done.result()
+    assert not Coding.objects.filter(segment__transcript=transcript).exists()
+    assert WORD not in everything()
 
 
 # Importing again
