@@ -889,7 +889,7 @@ def test_a_page_of_somebody_else_is_told_to_sign_in_again() -> None:
     sample = make_pool()
     mara, tomas = Browser(sample.study), Browser(sample.study)
     where = f"{mara.address}next/"
-    asked = {"data": "{}", "content_type": "application/json"}
+    asked: dict[str, Any] = {"data": "{}", "content_type": "application/json"}
     headers = {"X-Concord-Person": str(mara.person.pk)}
     answer = tomas.client.post(where, headers=headers, **asked)
     assert (answer.status_code, answer.json()["code"]) == (403, "not_authenticated")
