@@ -341,6 +341,7 @@ def sentences() -> dict[str, Any]:
         "no": _("no"),
         "unsure": _("unsure"),
         "noAnswer": _("no answer"),
+        "notExpressed": _("not expressed"),
         "note": _("Note"),
         "comma": _(", "),
         "openCodes": _("“%(dimension)s” has codes without an answer yet: %(codes)s."),

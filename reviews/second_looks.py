@@ -49,8 +49,8 @@ class Verdict:
     passages: tuple[Range, ...] = ()
 
     def agrees(self, other: "Verdict") -> bool:
-        """Return whether two say the same; where they point at does not matter."""
-        return (self.answer, self.value) == (other.answer, other.value)
+        """Return whether `other` says the same, or nothing; where they point at does not matter."""
+        return not other.answer or (self.answer, self.value) == (other.answer, other.value)
 
 
 @dataclass(frozen=True)

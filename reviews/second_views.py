@@ -15,12 +15,21 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from codebooks.models import Kind
 from reviews.models import Assignment
 from reviews.questions import Answers, Question, Turn, question, worded
 from reviews.review_json import answers_in, compared_out
 from reviews.reviewing import assignment_of
 from reviews.screen import Beside, Quote, number, sections, sentences
-from reviews.second_looks import Place, SecondLook, feedback, look_again, second_look
+from reviews.second_looks import (
+    Compared,
+    Place,
+    SecondLook,
+    Verdict,
+    feedback,
+    look_again,
+    second_look,
+)
 from reviews.views import interview, said_in, translated
 from studies.access import study_or_404
 from studies.models import Study
@@ -130,12 +139,14 @@ def page(
 
 def machines(look: SecondLook, asked: Question) -> dict[Place, Beside]:
     """Return what stands under each code: one’s blind answer, the machine’s and its quotations."""
+    scales = scales_of(asked)
+
+    def told(one: Compared, verdict: Verdict) -> str:
+        return in_words(verdict.answer, verdict.value, scale=one.dimension in scales)
+
     return {
         (one.dimension, one.code): Beside(
-            said=(
-                (_("You"), in_words(one.own.answer, one.own.value)),
-                (_("The machine"), in_words(one.machine.answer, one.machine.value)),
-            ),
+            said=((_("You"), told(one, one.own)), (_("The machine"), told(one, one.machine))),
             quotes=tuple(
                 Quote(quoted.quote, None)
                 if quoted.start is None or quoted.end is None
@@ -151,9 +162,15 @@ def machines(look: SecondLook, asked: Question) -> dict[Place, Beside]:
 def keyed(marks: Sequence[Mapping[str, Any]], asked: Question) -> dict[Place, Beside]:
     """Return what stands under each code that the key knows: what it says, and why."""
     verdicts = {True: _("As in the key"), False: _("Not as in the key"), None: ""}
+    scales = scales_of(asked)
     return {
         (one["dimension"], one["code"]): Beside(
-            said=((_("The key"), in_words(one["key"] or "", one["key_value"])),),
+            said=(
+                (
+                    _("The key"),
+                    in_words(one["key"] or "", one["key_value"], scale=one["dimension"] in scales),
+                ),
+            ),
             verdict=verdicts[one["agrees"]],
             differs=one["agrees"] is False,
             why=one["why"],
@@ -164,9 +181,14 @@ def keyed(marks: Sequence[Mapping[str, Any]], asked: Question) -> dict[Place, Be
     }
 
 
-def in_words(answer: str, value: float | None) -> str:
-    """Return an answer as a person reads it."""
-    words = {"yes": _("yes"), "no": _("no"), "unsure": _("unsure")}
+def scales_of(asked: Question) -> set[str]:
+    return {dimension.key for dimension in asked.dimensions if dimension.kind == Kind.SCALE}
+
+
+def in_words(answer: str, value: float | None, *, scale: bool = False) -> str:
+    """Return an answer as a person reads it; on a scale no means that nothing is expressed."""
+    no = _("not expressed") if scale else _("no")
+    words = {"yes": _("yes"), "no": no, "unsure": _("unsure")}
     return number(value) or words.get(answer, _("no answer"))
 
 

@@ -108,6 +108,23 @@ def test_where_the_machine_said_the_same_there_is_nothing_to_look_at_again() -> 
     assert all(section.same for section in page.context["sections"])
 
 
+def test_what_the_machine_did_not_decide_is_no_other_answer() -> None:
+    browser = Browser(make_assisted().study)
+    item = opened(browser)
+    silent = {**COMPLETE, "one:stance": "", "value:trust": "", "none:trust": "1"}
+    browser.client.post(item, silent)
+    assert "You: not expressed · The machine: 33.125" in bare(browser.client.get(f"{item}second/"))
+    told = browser.get(f"{Assignment.objects.get().pk}/second/").json()
+    assert [one["code"] for one in told["marks"] if one["differs"]] == ["trust"]
+    machine = Coding.objects.get(run__isnull=False, segment=Assignment.objects.get().item.segment)
+    machine.marks.filter(code__key="trust").delete()
+    machine.dimensions = [key for key in machine.dimensions if key != "trust"]
+    machine.save()
+    assert "telling machine answered as you did" in bare(browser.client.get(f"{item}second/"))
+    told = browser.get(f"{Assignment.objects.get().pk}/second/").json()
+    assert not any(one["differs"] for one in told["marks"])
+
+
 def test_without_scripts_a_training_shows_the_key_after_the_answer() -> None:
     sample = make_pool(2)
     browser = Browser(sample.study)

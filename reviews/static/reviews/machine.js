@@ -32,8 +32,9 @@ function hideWhatIsEmpty() {
   }
 }
 
-function said(answer, value, texts) {
+function said(code, answer, value, texts) {
   if (value !== null && value !== undefined) return String(value);
+  if (answer === "no" && code.dimension.kind === "scale") return texts.notExpressed;
   return answer ? texts[answer] : texts.noAnswer;
 }
 
@@ -77,8 +78,8 @@ export function showSecond({ marks, machine }, texts) {
     const code = find(one);
     if (!code) continue;
     line(code, [
-      `${texts.you}: `, strong(said(one.own, one.own_value, texts)),
-      ` · ${texts.machine}: `, strong(said(one.machine, one.machine_value, texts)),
+      `${texts.you}: `, strong(said(code, one.own, one.own_value, texts)),
+      ` · ${texts.machine}: `, strong(said(code, one.machine, one.machine_value, texts)),
     ], one.passages, texts);
     passages.push(...one.passages.filter((passage) => passage.start !== null).map(({ start, end }) => [start, end]));
   }
@@ -95,7 +96,7 @@ export function showFeedback({ marks }, texts) {
     // A key that can't tell is neither met nor missed.
     const verdict = one.agrees === null ? [] : [one.agrees ? texts.keyAgrees : strong(texts.keyDiffers), " · "];
     line(code, [
-      ...verdict, `${texts.key}: `, strong(said(one.key, one.key_value, texts)), one.why ? ` · ${one.why}` : "",
+      ...verdict, `${texts.key}: `, strong(said(code, one.key, one.key_value, texts)), one.why ? ` · ${one.why}` : "",
     ], one.passages.map(([start, end]) => ({ start, end })), texts);
     passages.push(...one.passages);
   }
