@@ -1068,6 +1068,16 @@ def test_training_shows_the_key_after_the_answer_and_leads_to_the_review(
     set_key(training.items.get(), make_person("lead", study, Role.LEAD), keys)
     draw_sample(study, size=2, coders=["mara"], seed=1)
     page = go(context(), live_server)
+    refused: list[str] = []
+
+    def refuse_once(route: Any) -> None:
+        refused.append(route.request.url)
+        if len(refused) == 1:
+            route.fulfill(status=502, body="the server is away")
+        else:
+            route.continue_()
+
+    page.route("**/feedback/", refuse_once)
     expect(page.locator("#stage")).to_have_text("Training")
     assert "يراجع" not in page.content()
     press(page, "Digit1", "Digit0", "Enter")
@@ -1075,6 +1085,7 @@ def test_training_shows_the_key_after_the_answer_and_leads_to_the_review(
     select(page, QUOTE)
     press(page, "KeyY", "Enter")
     expect(page.locator("#stage")).to_have_text("Feedback")
+    assert len(refused) == 2
     worry = page.locator('[data-code="topics:worry"] .machine')
     expect(worry).to_contain_text("Not as in the key · The key: yes · “يراجع” says it")
     for asked in (".add-evidence", ".how", ".rest-button", ".passages button"):

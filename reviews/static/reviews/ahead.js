@@ -34,7 +34,9 @@ export function createAhead(api, { lost }) {
       await filling;
       filling = null;
     },
-    giveBack(question) { questions.unshift(question); },
+    giveBack(question) {
+      questions = [question, ...questions.filter((one) => one.assignment !== question.assignment)];
+    },
     /** Whether the server had no more when it was asked last. */
     isOver: () => over,
     async shown(assignment) {

@@ -10,6 +10,8 @@ import { remember } from "./recent.js";
 import * as rows from "./rows.js";
 import { look, open, seen, show, trail } from "./showing.js";
 
+const AGAIN = 3000; // milliseconds until what could not be had is asked for again
+
 let busy = false; // on the way to the next interview
 let ending = false; // the last one is done; leave when everything is sent
 let leaving = false;
@@ -101,6 +103,7 @@ async function lookAtNext() {
   if (outcome === "later") {
     later.unshift(again);
     notice("gap", texts.noMoreHere, [[texts.tryAgain, step]]);
+    setTimeout(turnBack, AGAIN);
   }
   return outcome === "nothing" ? lookAtNext() : true;
 }
@@ -199,12 +202,18 @@ export function flag(why) {
 
 // ── After the answer: the machine's, or the key of a training round ──
 
-/** The server has something to show about an answer: at once if nothing else was begun. */
+/** The server has something to show about an answer. */
 function lookAgain(assignment, stage) {
   later.push({ assignment, stage });
+  turnBack();
+}
+
+/** Go to what waits to be looked at, if nothing else was begun. */
+function turnBack() {
+  const [again] = later;
   const { question } = desk;
-  if (busy) return;
-  if (question.assignment === assignment) step();
+  if (!again || busy) return;
+  if (question.assignment === again.assignment) step();
   else if (desk.stage === "blind" && isUntouched()) {
     ahead.giveBack(question);
     step();
