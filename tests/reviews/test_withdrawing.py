@@ -23,12 +23,19 @@ from coding.leases import Answer, Pace
 from coding.loop import supported
 from coding.models import Attempt, Coding, Evidence, Mark, Run, Work
 from coding.prices import price
+from reviews.bridging import draw_bridge
 from reviews.lead_views import strata_left
 from reviews.models import Assignment, Item, Purpose, Ruling, Sample, Submission
 from reviews.prevalence import design_strata
 from reviews.records import design_record
 from reviews.reports import as_json, report
-from reviews.sampling import continue_sample, draw_sample, load_machine
+from reviews.sampling import (
+    continue_sample,
+    draw_sample,
+    frame_of,
+    load_machine,
+    still_there,
+)
 from reviews.tables import load_table
 from reviews.withdrawing import named, with_others, withdraw
 from studies.audit import NAMES
@@ -424,6 +431,23 @@ def test_a_further_round_draws_from_what_is_left() -> None:
     facts = told(study)["sample"]
     assert not facts["changed"]
     assert (facts["population"], facts["withdrawn"], facts["withdrawn_items"]) == (114, 6, 3)
+
+
+def test_a_bridge_repeats_what_is_left() -> None:
+    study, _segments, run = coded()
+    sample = draw_sample(study, size=60, strata=["language"], run=run, seed=3)
+    gone = some_of(sample, "de", drawn=2, other=3)
+    withdraw(study, gone)
+    bridge = draw_bridge(study, revision=make_revision(study), seed=1)
+    assert bridge.items.count() == 58
+    assert {one["key"]: one["population"] for one in bridge.design["sizes"]} == {"de": 75, "en": 40}
+    assert frame_of(bridge).stands
+    chances = dict(sample.items.values_list("segment", "inclusion"))
+    assert dict(bridge.items.values_list("segment", "inclusion")) == chances
+    withdraw(study, some_of(bridge, "en", drawn=1, other=0))
+    bridge.refresh_from_db()
+    assert frame_of(bridge).stands
+    assert [still_there(one) for one in bridge.design["sizes"]] == [75, 39]
 
 
 def test_a_frame_that_had_changed_before_stays_so() -> None:
