@@ -40,7 +40,7 @@ from reviews.steering import (
 from reviews.tables import attribute_names
 from reviews.training import trainee, trainings
 from studies.access import role_of, study_or_404
-from studies.models import Membership, Role, Study
+from studies.models import Membership, Role, Segment, Study
 from studies.problems import Problem
 
 
@@ -74,11 +74,14 @@ class PerCent(forms.FloatField):
         return None if given is None else round(given / 100, 12)
 
 
+USUAL = 200  # segments of a sample, where there are so many
+
+
 class Drawing(forms.Form):
     """What a lead says of a sample; the step checks what it means."""
 
     size = forms.IntegerField(
-        label=gettext_lazy("How many segments"), min_value=1, required=False, initial=200
+        label=gettext_lazy("How many segments"), min_value=1, required=False, initial=USUAL
     )
     strata = forms.MultipleChoiceField(
         label=gettext_lazy("Strata"), required=False, widget=forms.CheckboxSelectMultiple
@@ -183,7 +186,8 @@ def draw(request: HttpRequest, slug: str) -> HttpResponse:
     """Draw a sample for blind review, or a further round of the one there is."""
     study = study_or_404(request.user, slug, Role.LEAD)
     sample = current_sample(study)
-    form = Drawing(request.POST or None)
+    there = Segment.objects.filter(transcript__study=study)[:USUAL].count()
+    form = Drawing(request.POST or None, initial={"size": there or USUAL})
     strata, coders = form.fields["strata"], form.fields["coders"]
     names = ["language", *(["label", "confidence"] if latest_run(study) else [])]
     choices = [(name, described(name)) for name in names]

@@ -138,6 +138,17 @@ def test_the_page_asks_per_cent_and_keeps_the_share_that_the_command_keeps() -> 
     assert (sample.design["overlap"], sample.design["assisted"]) == (0.123, 0.3)
 
 
+def test_the_page_proposes_no_more_segments_than_there_are() -> None:
+    assert 'name="size" value="12"' in text_of_draw(with_lead())
+    empty = make_study()
+    Membership.objects.create(study=empty, person=person("lea"), name="lea", role=Role.LEAD)
+    assert 'name="size" value="200"' in text_of_draw(empty)
+
+
+def text_of_draw(study: Study) -> str:
+    return text(sign_in("lea"), "draw", study)
+
+
 def test_what_cannot_be_drawn_is_said_on_the_page() -> None:
     study = with_lead()
     lea = sign_in("lea")
