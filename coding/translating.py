@@ -110,11 +110,11 @@ def untranslated(rows: "QuerySet[Transcript]", into: str) -> "QuerySet[Transcrip
     return rows.filter(~Exists(there))
 
 
-def to_do(rows: "QuerySet[Transcript]", into: str) -> "QuerySet[Transcript]":
-    """Return those of `rows` that are still to be translated, without those given up."""
-    given_up = TranslationAttempt.objects.filter(
-        transcript=OuterRef("pk"), run__language=into, gave_up=True
-    )
+def to_do(study: Study, rows: "QuerySet[Transcript]", into: str) -> "QuerySet[Transcript]":
+    """Return those of `rows` of `study` still to be translated, without those given up."""
+    # By the key of the run, of which there is one: so an index tells it, and no answer is touched.
+    run = study.translation_runs.filter(language=into).values_list("pk", flat=True).first()
+    given_up = TranslationAttempt.objects.filter(run=run, transcript=OuterRef("pk"), gave_up=True)
     return untranslated(rows, into).filter(~Exists(given_up))
 
 
@@ -506,7 +506,7 @@ def translate(
         if again_failed:
             failed = run.ledger.filter(gave_up=True, transcript__in=rows.values("pk"))
             failed.update(gave_up=False)
-        left = to_do(rows, into)
+        left = to_do(study, rows, into)
         if interviews := left.count():
             limit = str(run.budget) if run.budget is not None else None
             said = {"languages": [into], "model": model, "budget": limit, "interviews": interviews}
@@ -521,8 +521,8 @@ def translate(
         **standing(run),
         "model": model,
         "interviews": {
-            "left": to_do(rows, into).count(),
-            "given_up": untranslated(rows, into).count() - to_do(rows, into).count(),
+            "left": to_do(study, rows, into).count(),
+            "given_up": untranslated(rows, into).count() - to_do(study, rows, into).count(),
             "all": rows.count(),
         },
     }
@@ -592,7 +592,7 @@ def by_makers(study: Study, into: str) -> list[dict[str, Any]]:
     """Return how many translations into a language there are, by who made them."""
     rows = Translation.objects.filter(transcript__study=study, language=into)
     made = rows.order_by("maker", "machine").values("maker", "machine")
-    return list(made.annotate(interviews=Count("pk")))
+    return [dict(row) for row in made.annotate(interviews=Count("pk"))]
 
 
 def languages_of(study: Study) -> list[str]:
@@ -657,7 +657,7 @@ def estimate(
     """Return what it would cost to translate what is left; nothing is sent that costs money."""
     model, service, rate = asked_of(model, service)
     rows = foreign(study, into, languages, within)
-    left = untranslated(rows, into) if again_failed else to_do(rows, into)
+    left = untranslated(rows, into) if again_failed else to_do(study, rows, into)
     sums = left.aggregate(
         interviews=Count("pk"),
         characters=Sum("length"),

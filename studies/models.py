@@ -315,13 +315,6 @@ class Translation(models.Model):
                 name="an_interview_has_one_translation_into_a_language",
             )
         ]
-        indexes = [
-            # How many there are, by whom, is read from this alone and never from what they say.
-            models.Index(
-                fields=["transcript", "language", "maker", "machine"],
-                name="translations_by_maker",
-            )
-        ]
 
     def __str__(self) -> str:
         return f"{self.transcript_id}: {self.language}"

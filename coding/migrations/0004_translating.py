@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('coding', '0003_editions'),
-        ('studies', '0006_translations_by_maker'),
+        ('studies', '0005_translations'),
     ]
 
     operations = [

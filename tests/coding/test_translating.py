@@ -13,6 +13,7 @@ from coding.crew import BUDGET_SPENT
 from coding.leases import Pace, at_work, new_owner
 from coding.models import Outcome, TranslationAttempt, TranslationRun
 from coding.translating import estimate, standing, to_do, translate
+from studies.audit import NAMES
 from studies.models import Study, Transcript, Translation
 from studies.problems import Problem
 from studies.translations import keep, words_of
@@ -103,7 +104,11 @@ def test_every_turn_is_translated_and_kept_beside_it_marked_as_a_machines(
     holds(study, simulator)
     go(study)
     assert simulator.ledger["requests"] == 7
-    assert list(study.events.values_list("action", flat=True)) == ["translation_started"]
+    event = study.events.get()
+    assert (event.action, event.subject) == ("translation_started", "en")
+    after = event.after or {}
+    assert set(after) <= set(NAMES)
+    assert after["interviews"] == 7
 
 
 def test_only_what_is_asked_for_is_translated(study: Study, simulator: Running) -> None:
@@ -354,7 +359,7 @@ def test_what_changes_meanwhile_is_not_written_over(study: Study, simulator: Run
 def test_an_interview_that_is_deleted_meanwhile_costs_nothing_more(
     study: Study, simulator: Running
 ) -> None:
-    gone = []
+    gone: list[Any] = []
 
     def meanwhile(_done: int) -> None:
         if not gone:
@@ -392,6 +397,6 @@ def test_the_queries_do_not_grow_with_what_is_translated_already(
     study: Study, simulator: Running, django_assert_max_num_queries: Any
 ) -> None:
     go(study)
-    with django_assert_max_num_queries(5):
-        assert to_do(study.transcripts.all(), "en").count() == 0
+    with django_assert_max_num_queries(7):
+        assert to_do(study, study.transcripts.all(), "en").count() == 0
         standing(study.translation_runs.get())

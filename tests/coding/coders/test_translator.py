@@ -54,7 +54,11 @@ def test_an_answer_is_words_by_turn_with_what_it_took(
     ],
 )
 def test_an_answer_that_does_not_fit_is_asked_for_once_more_with_what_was_wrong(
-    simulator: Running, translator: ClaudeTranslator, fault: str, said: str
+    simulator: Running,
+    translator: ClaudeTranslator,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    said: str,
 ) -> None:
     simulator.faults({"nth": 1, "fault": fault})
     reply = ask(translator)
@@ -62,10 +66,13 @@ def test_an_answer_that_does_not_fit_is_asked_for_once_more_with_what_was_wrong(
     assert said in reply.outcome.reason
     assert reply.usage
     asked: list[str] = []
-    answer = simulator.service.message
-    simulator.service.message = lambda body, headers: (  # type: ignore[method-assign]
-        asked.append(body["messages"][0]["content"]) or answer(body, headers)  # type: ignore[func-returns-value]
-    )
+    send = translator.send
+
+    def overheard(message: str, *more: Any) -> Any:
+        asked.append(message)
+        return send(message, *more)
+
+    monkeypatch.setattr(translator, "send", overheard)
     assert isinstance(ask(translator, reply.outcome).outcome, Translated)
     assert f"An earlier answer could not be used: {reply.outcome.reason}" in asked[0]
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('studies', '0006_translations_by_maker'),
+        ('studies', '0005_translations'),
     ]
 
     operations = [
