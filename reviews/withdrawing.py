@@ -12,10 +12,10 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.db.models import Sum
+from django.db.models import Count, Sum
 
 from coding.leases import finish
-from coding.models import Attempt, Coding, Evidence, Run, Work
+from coding.models import Attempt, Coding, Evidence, Run, TranslationAttempt, Work
 from reviews.models import Assignment, Item, Ruling, Sample
 from reviews.sampling import Frame, find_rare, frame_digest, frame_of, load_frame
 from studies.audit import Action, record
@@ -30,7 +30,7 @@ BATCH = 100  # interviews whose rows are looked through at once
 class Hanging:
     """What hangs on an interview: codings, the items of samples that it is, and what they hold.
 
-    `by_people` are all codings of people; `requests` went to a model and cost `cost`, in USD.
+    `by_people` are all codings of people; `requests` to code or to translate cost `cost`, in USD.
     """
 
     segments: int
@@ -105,7 +105,11 @@ def hanging(transcript: int) -> Hanging:
     codings = Coding.objects.filter(segment__transcript=transcript)
     evidence = Evidence.objects.filter(mark__coding__segment__transcript=transcript)
     items = Item.objects.filter(segment__transcript=transcript)
-    asked = Attempt.objects.filter(work__segment__transcript=transcript)
+    ledgers = (
+        Attempt.objects.filter(work__segment__transcript=transcript),
+        TranslationAttempt.objects.filter(transcript=transcript),
+    )
+    asked = [rows.aggregate(requests=Count("pk"), cost=Sum("cost")) for rows in ledgers]
     translated = evidence.exclude(translation="").count()
     row = Transcript.objects.only("pk").get(pk=transcript)
     return Hanging(
@@ -116,8 +120,8 @@ def hanging(transcript: int) -> Hanging:
         items=items.count(),
         rulings=Ruling.objects.filter(item__in=items).count(),
         translations=translated + row.translations.count(),
-        requests=asked.count(),
-        cost=asked.aggregate(cost=Sum("cost"))["cost"] or Decimal(0),
+        requests=sum(one["requests"] for one in asked),
+        cost=sum((one["cost"] or Decimal(0) for one in asked), Decimal(0)),
     )
 
 

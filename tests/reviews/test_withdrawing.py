@@ -21,7 +21,16 @@ from coding import leases
 from coding.coders import Answered, Reply, Usage
 from coding.leases import Answer, Pace
 from coding.loop import supported
-from coding.models import Attempt, Coding, Evidence, Mark, Run, Work
+from coding.models import (
+    Attempt,
+    Coding,
+    Evidence,
+    Mark,
+    Run,
+    TranslationAttempt,
+    TranslationRun,
+    Work,
+)
 from coding.prices import price
 from reviews.bridging import draw_bridge
 from reviews.lead_views import strata_left
@@ -105,6 +114,18 @@ def full() -> tuple[Study, Transcript]:
     Translation.objects.create(
         transcript=gone.transcript, language="de", maker="m", turns={"0": WORD}
     )
+    TranslationAttempt.objects.create(
+        run=TranslationRun.objects.create(study=study, language="de"),
+        transcript=gone.transcript,
+        first=1,
+        last=1,
+        digest="0" * 64,
+        model="m",
+        outcome="ok",
+        settled_at=timezone.now(),
+        cost=Decimal("0.5"),
+        answer=zlib.compress(WORD.encode()),
+    )
     return study, gone.transcript
 
 
@@ -171,8 +192,8 @@ def test_the_trail_says_who_and_why_and_how_much_and_nothing_of_what_was_said() 
         "items": 2,
         "rulings": 2,
         "translations": 3,
-        "requests": 1,
-        "cost": 0.25,
+        "requests": 2,
+        "cost": 0.75,
         "participants": 1,
     }
     withdraw(study, [make_transcript("words", study).pk])
