@@ -35,8 +35,9 @@ def languages_of(transcript: Transcript) -> list[str]:
 def translation_of(transcript: Transcript, read: Sequence[str]) -> Translation | None:
     """Return the translation into the first language of `read` that there is, or else any.
 
-    A language is matched whole, then without its region or script ("pt" for "pt-BR"). None if
-    there is none, or if the interview itself is in a language that is read, in whatever script,
+    Of those that are not read, English, the one that most people read a little, comes first. A
+    language is matched whole, then without its region or script ("pt" for "pt-BR"). None if there
+    is none, or if the interview itself is in a language that is read, in whatever script,
     unless it is translated into the very script that is named.
     """
     wanted = [normalise(language) or language for language in read]
@@ -49,7 +50,7 @@ def translation_of(transcript: Transcript, read: Sequence[str]) -> Translation |
     else:
         chosen = next(
             (name for language in wanted for name in nearest(language, there)),
-            next(iter(there), ""),
+            min(there, key=lambda name: base(name) != "en", default=""),
         )
     return transcript.translations.get(language=chosen) if chosen else None
 

@@ -64,8 +64,8 @@ def said(*command: str) -> dict[str, Any]:
     [
         ("es", ["en"], ["en"], "en"),
         ("es", ["de", "en"], ["en", "de"], "en"),
-        ("es", ["de", "en"], ["ar"], "de"),
-        ("es", ["de", "en"], [], "de"),
+        ("es", ["de", "en"], ["ar"], "en"),
+        ("es", ["de", "pt"], [], "de"),
         ("es", [], ["en"], None),
         ("es", ["en"], ["es"], None),
         ("es", ["en"], ["en", "es"], None),
