@@ -99,11 +99,13 @@ class Collector:
             if not found.ended:  # whose it is shows when its results are there
                 open_question = True
                 continue
-            key = self.service.first_name(found.id).rpartition("-")[0]
-            if key == batch.key:
+            keys = {name.rpartition("-")[0] for name in self.service.some_names(found.id)}
+            if batch.key in keys:
                 self.errand.well()
                 return adopt(batch, found.id)
-            if not self.errand.mine().filter(key=key).exists():
+            if not keys:  # what came of it broke off before it began
+                open_question = True
+            elif not self.errand.mine().filter(key__in=keys).exists():
                 self.strangers.add(found.id)
         self.errand.well()
         since = batch.doubted_at or batch.created_at

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import IO, Any
 
 from coding.coders import Failed, Outcome, Passage, Reply, Stopped, TooLarge
@@ -21,6 +22,7 @@ from studies.problems import _
 
 PATH = "/v1/messages/batches"
 LONGEST_UPLOAD = 3_600.0  # seconds after which sending a batch is given up
+SOME = 10  # results that tell whose a batch is
 OPENING, BETWEEN, CLOSING = b'{"requests":[', b",\n", b"]}"
 # The service is busy and says that it took nothing; any other 5xx leaves it open.
 BUSY = (429, 503, 529)
@@ -162,11 +164,9 @@ class ClaudeBatches:
         with understood():
             self.batches.cancel(name, timeout=60.0)
 
-    def first_name(self, name: str) -> str:
-        """Return the name of some request in the batch, which has to have ended."""
-        for custom_id, _result in self.lines(name):
-            return custom_id
-        return ""
+    def some_names(self, name: str) -> list[str]:
+        """Return the names of some requests in the batch, which has to have ended."""
+        return [custom_id for custom_id, _result in islice(self.lines(name), SOME)]
 
     def lines(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield what became of each request, by its name; a stream that breaks is Unreachable.

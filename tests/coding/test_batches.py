@@ -177,6 +177,7 @@ def test_the_first_batch_is_small_and_shows_whether_the_cache_is_worth_it(
         [{"on": "create", "nth": 1, "fault": "orphan"}, {"on": "list", "nth": 1, "fault": "500"}],
         [{"on": "create", "nth": 1, "fault": "orphan"}, {"on": "list", "nth": 1, "fault": "html"}],
         [{"on": "create", "nth": 1, "fault": "orphan"}, {"on": "list", "nth": 1, "fault": "json"}],
+        [{"on": "create", "nth": 1, "fault": "orphan"}, {"on": "results", "fault": "unknown"}],
         [{"on": "retrieve", "times": 3, "fault": "500"}],
         [{"on": "retrieve", "times": 1, "fault": "html"}],
         [{"on": "retrieve", "times": 1, "fault": "json"}],

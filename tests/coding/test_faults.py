@@ -207,6 +207,15 @@ def go_in_batches(run: Run, given: Terms) -> dict[str, Any]:
     by_dimension=True,
 )
 @example(
+    on_batches=[
+        {"on": "create", "fault": "orphan", "times": 1},
+        {"on": "results", "fault": "unknown", "times": 1},
+    ],
+    in_batches=[],
+    most=1,
+    by_dimension=False,
+)
+@example(
     on_batches=[{"on": "results", "fault": "missing", "times": 2}],
     in_batches=[],
     most=7,
