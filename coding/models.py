@@ -186,16 +186,14 @@ class Outcome(models.TextChoices):
     ERROR = "error", _("no answer")
 
 
-class Attempt(models.Model):
-    """One request to a model: written before it is sent, settled once, never changed after.
+class Request(models.Model):
+    """What the ledger says of a request: written before it is sent, settled once, never changed
+    after.
 
     Where the tokens are not known (no answer yet, or it was lost on the way), `cost` is the most
     that it can have cost, and whether it was charged only the service knows: "maybe billed".
     """
 
-    work = models.ForeignKey(Work, models.CASCADE, related_name="ledger")
-    batch = models.ForeignKey(Batch, models.CASCADE, null=True, related_name="ledger")
-    number = models.PositiveIntegerField(_("number"))
     sent_at = models.DateTimeField(_("sent"), auto_now_add=True)
     settled_at = models.DateTimeField(_("settled"), null=True)
     outcome = models.CharField(_("outcome"), max_length=8, choices=Outcome, default=Outcome.SENT)
@@ -209,6 +207,17 @@ class Attempt(models.Model):
     error = models.TextField(_("error"), blank=True)
     # The answer as it came, zlib-compressed: there is no seed any more, so this is the record.
     answer = models.BinaryField(_("answer"), null=True)
+
+    class Meta:
+        abstract = True
+
+
+class Attempt(Request):
+    """One request to a model about a piece of work."""
+
+    work = models.ForeignKey(Work, models.CASCADE, related_name="ledger")
+    batch = models.ForeignKey(Batch, models.CASCADE, null=True, related_name="ledger")
+    number = models.PositiveIntegerField(_("number"))
 
     class Meta:
         verbose_name = _("attempt")
@@ -266,12 +275,12 @@ class TranslationRun(models.Model):
         return f"{self.study_id}: {self.language}"
 
 
-class TranslationAttempt(models.Model):
-    """One request for a translation: written before it is sent, settled once.
+class TranslationAttempt(Request):
+    """One request for a translation.
 
     It is about the bits of an interview from `first` to `last`: its turns, where none is too long.
-    What is said of an `Attempt` about tokens and `cost` holds here, too. `gave_up` says that after
-    it the interview is not asked about any more, until somebody asks for what failed.
+    `gave_up` says that after it the interview is not asked about any more, until somebody asks for
+    what failed.
     """
 
     run = models.ForeignKey(TranslationRun, models.CASCADE, related_name="ledger")
@@ -280,20 +289,7 @@ class TranslationAttempt(models.Model):
     last = models.PositiveIntegerField(_("last turn"))
     # Of all that shapes the answer: what was paid for is known again by it.
     digest = models.CharField(_("SHA-256 of what was asked"), max_length=64)
-    sent_at = models.DateTimeField(_("sent"), auto_now_add=True)
-    settled_at = models.DateTimeField(_("settled"), null=True)
-    outcome = models.CharField(_("outcome"), max_length=8, choices=Outcome, default=Outcome.SENT)
     gave_up = models.BooleanField(_("given up"), default=False)
-    model = models.CharField(_("model"), max_length=200)
-    request_id = models.CharField(_("request id"), max_length=100, blank=True)
-    input_tokens = models.PositiveIntegerField(_("input tokens"), null=True)
-    output_tokens = models.PositiveIntegerField(_("output tokens"), null=True)
-    cache_read_tokens = models.PositiveIntegerField(_("tokens read from the cache"), null=True)
-    cache_write_tokens = models.PositiveIntegerField(_("tokens written to the cache"), null=True)
-    cost = models.DecimalField(_("cost in USD"), max_digits=16, decimal_places=10, default=0)
-    error = models.TextField(_("error"), blank=True)
-    # The answer as it came, zlib-compressed.
-    answer = models.BinaryField(_("answer"), null=True)
 
     class Meta:
         verbose_name = _("attempt at a translation")

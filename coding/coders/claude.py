@@ -1,7 +1,7 @@
 """The Claude coder: one request a passage, to anything that speaks the Messages API."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Unpack
 
 from coding.coders import (
     Answered,
@@ -15,13 +15,9 @@ from coding.coders import (
     Reply,
     TooLarge,
 )
-from coding.coders.messages import DEADLINE, READ_TIMEOUT, Asker, Unusable, as_json, refusal
-from coding.coders.services import ANTHROPIC
+from coding.coders.messages import Asker, Unusable, Where, as_json, refusal
 from coding.prompts import CONFIDENCE, Prompt, by_dimension, none_key, user_turn
 from studies.problems import _
-
-if TYPE_CHECKING:
-    from anthropic import Anthropic
 
 MODEL = "claude-haiku-5-5"
 ROOM = 2_000  # tokens an answer may have; limits are charged on it before the answer
@@ -42,27 +38,11 @@ class ClaudeCoder(Asker):
         prompt: Prompt,
         model: str = MODEL,
         *,
-        base_url: str | None = None,
-        api_key: str | None = None,
         room: int = ROOM,
-        read_timeout: float = READ_TIMEOUT,
-        deadline: float = DEADLINE,
-        platform: str = ANTHROPIC,
-        opened: "Anthropic | None" = None,
+        **where: Unpack[Where],
     ) -> None:
-        """Open a client of `platform` (`coding/coders/services.py`), or use one that is `opened`;
-        without a key anywhere this is a Problem."""
-        super().__init__(
-            prompt.system,
-            prompt.schema,
-            model,
-            base_url=base_url,
-            api_key=api_key,
-            read_timeout=read_timeout,
-            deadline=deadline,
-            platform=platform,
-            opened=opened,
-        )
+        """Open a client, or use one; without a key anywhere this is a Problem."""
+        super().__init__(prompt.system, prompt.schema, model, **where)
         self.prompt = prompt
         self.room = room
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from coding.coders import Allowed, Failed, Outcome, Refused, Reply, Stopped, TooLarge, Usage
 from coding.coders.services import ANTHROPIC, KEYS, about_the_key, plain_name
@@ -69,6 +69,17 @@ class Unusable(Exception):
     def __init__(self, reason: str, *, shapeless: bool = False) -> None:
         super().__init__(reason)
         self.shapeless = shapeless
+
+
+class Where(TypedDict, total=False):
+    """Who is asked, and how long: what `Asker` takes by name."""
+
+    base_url: str | None
+    api_key: str | None
+    read_timeout: float
+    deadline: float
+    platform: str
+    opened: "Anthropic | None"
 
 
 class Asker:

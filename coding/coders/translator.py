@@ -5,18 +5,14 @@ What comes back is looked at here: every turn exactly once, with words where the
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Unpack
 
 from coding.coders import Failed, Outcome, Passage, Reply, Translated
 from coding.coders.claude import MODEL, TURN_MARK
-from coding.coders.messages import DEADLINE, READ_TIMEOUT, Asker, Unusable, as_json
-from coding.coders.services import ANTHROPIC
+from coding.coders.messages import Asker, Unusable, Where, as_json
 from coding.translation_prompts import INSTRUCTIONS, SCHEMA, asked, message, room_for, wrong_with
 from studies.cleaning import cleaned
 from studies.problems import _
-
-if TYPE_CHECKING:
-    from anthropic import Anthropic
 
 NOT_FITTING = _("The translation does not fit the turns.")
 
@@ -30,27 +26,10 @@ class ClaudeTranslator(Asker):
         self,
         into: str,
         model: str = MODEL,
-        *,
-        base_url: str | None = None,
-        api_key: str | None = None,
-        read_timeout: float = READ_TIMEOUT,
-        deadline: float = DEADLINE,
-        platform: str = ANTHROPIC,
-        opened: "Anthropic | None" = None,
+        **where: Unpack[Where],
     ) -> None:
-        """Open a client of `platform` (`coding/coders/services.py`), or use one that is `opened`;
-        without a key anywhere this is a Problem."""
-        super().__init__(
-            INSTRUCTIONS,
-            SCHEMA,
-            model,
-            base_url=base_url,
-            api_key=api_key,
-            read_timeout=read_timeout,
-            deadline=deadline,
-            platform=platform,
-            opened=opened,
-        )
+        """Open a client, or use one; without a key anywhere this is a Problem."""
+        super().__init__(INSTRUCTIONS, SCHEMA, model, **where)
         self.into = into
 
     def code(self, passages: Sequence[Passage], after: Failed | None = None) -> list[Reply]:
