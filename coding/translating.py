@@ -7,118 +7,48 @@ are found in the ledger again after a crash and not paid for twice.
 """
 
 import heapq
-import json
-import logging
 import zlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from coding import bulk, leases
-from coding.coders import Failed, Passage, Stopped, Translated, Usage
+from coding.coders import Failed, Stopped, Translated
 from coding.coders.messages import CUT_OFF
-from coding.coders.services import chosen, is_regional, model_for
 from coding.crew import Crew, listening
 from coding.leases import Answer, Pace, Piece, Sent
-from coding.ledger import KNOWN, TOKENS
 from coding.models import Outcome, TranslationAttempt, TranslationRun
-from coding.prices import Price, price
+from coding.prices import Price
+from coding.translation_costs import asked_of, translator_for
 from coding.translation_prompts import (
-    INSTRUCTIONS,
-    PIECE,
-    SCHEMA,
     Bit,
     bits,
     digest,
-    message,
     passage_of,
     pieces,
     room_for,
     together,
 )
+from coding.translations import foreign, is_held, standing, to_do, untranslated
 from studies.audit import Action, record
-from studies.languages import english, normalise
-from studies.models import Study, Transcript, Translation
+from studies.models import Study, Transcript
 from studies.problems import Problem, _
-from studies.translations import base, keep
+from studies.translations import keep
 from studies.turns import with_roles
-
-log = logging.getLogger(__name__)
 
 THREADS = 8
 MOST_THREADS = 32
 READ_AT_ONCE = 20  # interviews whose texts are in memory besides those that are asked about
 TABLE = TranslationRun._meta.db_table
-SAMPLE = 20  # interviews whose tokens are counted for an estimate
-BYTES_A_TOKEN = 3.2  # where nobody can count them
-OUTPUT = 1.4  # tokens of a translation for each token of what is translated
-ENOUGH = 20  # answers from which the length of the others is taken
-
-
-# ---- what is to be translated ---------------------------------------------------------------
-
-
-def language_named(name: str) -> str:
-    """Return the tag of the language called `name`; one that is not known is a Problem."""
-    code = normalise(name)
-    if not code:
-        raise Problem(
-            _("“%(language)s” is no known language: give its code, such as “pt”."),
-            language=name.strip()[:60],
-        )
-    return code
-
-
-def of_language(language: str) -> Q:
-    """Return which interviews are in `language`, in whatever script where it names none."""
-    same = Q(language=language)
-    return same if "-" in language else same | Q(language__startswith=f"{language}-")
-
-
-def foreign(
-    study: Study,
-    into: str,
-    languages: Sequence[str] = (),
-    within: "QuerySet[Any] | None" = None,
-) -> "QuerySet[Transcript]":
-    """Return the interviews of `study` that are in another language than `into`.
-
-    Of some `languages` only, or those whose keys are `within` a query, if these are given.
-    """
-    own = of_language(into) | Q(language=base(into))
-    rows = study.transcripts.exclude(own)
-    if languages:
-        named = Q()
-        for language in languages:
-            named |= of_language(language)
-        rows = rows.filter(named)
-    return rows if within is None else rows.filter(pk__in=within)
-
-
-def untranslated(rows: "QuerySet[Transcript]", into: str) -> "QuerySet[Transcript]":
-    """Return those of `rows` that have no translation `into` a language."""
-    there = Translation.objects.filter(transcript=OuterRef("pk"), language=into)
-    return rows.filter(~Exists(there))
-
-
-def to_do(study: Study, rows: "QuerySet[Transcript]", into: str) -> "QuerySet[Transcript]":
-    """Return those of `rows` of `study` still to be translated, without those given up."""
-    # By the key of the run, of which there is one: so an index tells it, and no answer is touched.
-    run = study.translation_runs.filter(language=into).values_list("pk", flat=True).first()
-    given_up = TranslationAttempt.objects.filter(run=run, transcript=OuterRef("pk"), gave_up=True)
-    return untranslated(rows, into).filter(~Exists(given_up))
-
-
-# ---- who is at work -------------------------------------------------------------------------
 
 
 def take_up(study: Study, into: str, budget: Decimal | None) -> TranslationRun:
@@ -147,15 +77,6 @@ def hold(run: TranslationRun, owner: str) -> None:
         row.owner, row.owned_since, row.lease_until = owner, now, now + leases.LEASE
         row.stopped_because = ""
         row.save(update_fields=["owner", "owned_since", "lease_until", "stopped_because"])
-
-
-def is_held(run: TranslationRun) -> bool:
-    """Return whether somebody who is alive translates just now."""
-    late = run.lease_until is None or run.lease_until < timezone.now()
-    return bool(run.owner) and not late and not leases.is_dead(run.owner)
-
-
-# ---- the work -------------------------------------------------------------------------------
 
 
 @dataclass
@@ -526,195 +447,3 @@ def translate(
             "all": rows.count(),
         },
     }
-
-
-def asked_of(model: str, service: str) -> tuple[str, str, Price]:
-    """Return which model is asked through which service, and what it costs there."""
-    from coding.coders.claude import MODEL
-
-    service = chosen(service)
-    model = model_for(service, model, MODEL)
-    return model, service, price(model, service=service, regional=is_regional(service, model))
-
-
-def translator_for(into: str, model: str, base_url: str, service: str) -> Any:
-    """Return who translates `into` a language; a missing key is a Problem."""
-    from coding.coders.translator import ClaudeTranslator
-
-    return ClaudeTranslator(into_words(into), model, base_url=base_url or None, platform=service)
-
-
-def into_words(language: str) -> str:
-    """Return a language as a model is told it: by its name in English, and its tag.
-
-    >>> into_words("pt"), into_words("zh-Hant")
-    ('Portuguese (pt)', 'Traditional Chinese (zh-Hant)')
-    """
-    name = english(language) or english(base(language))
-    return f"{name} ({language})" if name else language
-
-
-# ---- how it stands --------------------------------------------------------------------------
-
-
-def standing(run: TranslationRun) -> dict[str, Any]:
-    """Return how the translating of a study into a language stands, and what it cost: JSON.
-
-    `usd` and `tokens` are booked; `maybe_billed` are requests whose answer was lost. `failed` says
-    of how many interviews, by reason and language, no translation could be had.
-    """
-    on_its_way = Q(pk__in=[])
-    if is_held(run):
-        on_its_way = Q(outcome=Outcome.SENT, sent_at__gte=run.owned_since)
-    lost = ~KNOWN & Q(cost__gt=0) & ~on_its_way
-    sums = run.ledger.aggregate(
-        requests=Count("pk"),
-        **{kind: Sum(f"{kind}_tokens") for kind in TOKENS},
-        usd=Sum("cost", filter=KNOWN),
-        lost=Count("pk", filter=lost),
-        lost_usd=Sum("cost", filter=lost),
-    )
-    return {
-        "study": run.study.slug,
-        "into": run.language,
-        "translated": by_makers(run.study, run.language),
-        "requests": sums["requests"],
-        "tokens": {kind: sums[kind] or 0 for kind in TOKENS},
-        "usd": float(sums["usd"] or 0),
-        "maybe_billed": {"requests": sums["lost"], "at_most": float(sums["lost_usd"] or 0)},
-        "failed": failures(run),
-        "budget": None if run.budget is None else float(run.budget),
-        "stopped": run.stopped_because,
-    }
-
-
-def by_makers(study: Study, into: str) -> list[dict[str, Any]]:
-    """Return how many translations into a language there are, by who made them."""
-    rows = Translation.objects.filter(transcript__study=study, language=into)
-    made = rows.order_by("maker", "machine").values("maker", "machine")
-    return [dict(row) for row in made.annotate(interviews=Count("pk"))]
-
-
-def languages_of(study: Study) -> list[str]:
-    """Return into which languages `study` is translated, or was tried to be."""
-    made = Translation.objects.filter(transcript__study=study).order_by()
-    tried = study.translation_runs.order_by().values_list("language", flat=True)
-    return sorted({*made.values_list("language", flat=True).distinct(), *tried})
-
-
-def failures(run: TranslationRun) -> dict[str, dict[str, int]]:
-    """Return of how many interviews no translation could be had, by reason and language.
-
-    What stands in brackets behind a reason, such as which turn is missing, is left out.
-    """
-    there = Translation.objects.filter(transcript=OuterRef("transcript"), language=run.language)
-    rows = run.ledger.filter(~Exists(there), gave_up=True).order_by()
-    found: dict[str, dict[str, int]] = {}
-    for reason, language, interviews in rows.values_list("error", "transcript__language").annotate(
-        Count("transcript", distinct=True)
-    ):
-        by_language = found.setdefault(reason.partition(" (")[0], {})
-        by_language[language] = by_language.get(language, 0) + interviews
-    return dict(sorted(found.items()))
-
-
-# ---- before the start -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What is left to translate would cost `usd`; tokens are by `counted_by` ("count_tokens" or
-    "characters")."""
-
-    into: str
-    interviews: int
-    characters: int
-    requests: int
-    model: str
-    service: str
-    input_tokens: int
-    output_tokens: int
-    usd: Decimal
-    prices_of: str
-    counted_by: str
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the estimate as JSON."""
-        return {**asdict(self), "usd": float(self.usd)}
-
-
-def estimate(
-    study: Study,
-    into: str,
-    *,
-    model: str = "",
-    base_url: str = "",
-    service: str = "",
-    languages: Sequence[str] = (),
-    within: "QuerySet[Any] | None" = None,
-    again_failed: bool = False,
-) -> Estimate:
-    """Return what it would cost to translate what is left; nothing is sent that costs money."""
-    model, service, rate = asked_of(model, service)
-    rows = foreign(study, into, languages, within)
-    left = untranslated(rows, into) if again_failed else to_do(study, rows, into)
-    sums = left.aggregate(
-        interviews=Count("pk"),
-        characters=Sum("length"),
-        requests=Sum((F("length") + PIECE - 1) / PIECE),
-    )
-    interviews, characters = sums["interviews"], sums["characters"] or 0
-    requests = sums["requests"] or 0
-    sample = sampled(study, left)
-    try:
-        counted_by = "count_tokens"
-        with closing(translator_for(into, model, base_url, service)) as translator:
-            said = [translator.message(passage) for passage in sample]
-            tokens = sum(translator.counted(one) for one in said)
-            shared = translator.shared() if said else 0
-    except Exception as error:  # whatever is in the way, an estimate is still wanted
-        if not isinstance(error, Problem):
-            log.info("count_tokens: %s", type(error).__name__)
-        counted_by = "characters"
-        said = [message(passage, into_words(into)) for passage in sample]
-        tokens = round(sum(len(one.encode("utf-8", "replace")) for one in said) / BYTES_A_TOKEN)
-        shared = round(len((INSTRUCTIONS + json.dumps(SCHEMA)).encode()) / BYTES_A_TOKEN)
-    seen = sum(passage.end - passage.start for passage in sample)
-    words = round(tokens * characters / seen) if seen else 0
-    usage = Usage(input=words + requests * shared, output=round(words * output_for(study, into)))
-    return Estimate(
-        into=into,
-        interviews=interviews,
-        characters=characters,
-        requests=requests,
-        model=model,
-        service=service,
-        input_tokens=usage.input,
-        output_tokens=usage.output,
-        usd=replace(rate, long=None).cost(usage),
-        prices_of=rate.date,
-        counted_by=counted_by,
-    )
-
-
-def sampled(study: Study, left: "QuerySet[Transcript]") -> list[Passage]:
-    """Return the first pieces of some of the interviews that are `left`, spread over all."""
-    keys = list(left.order_by("pk").values_list("pk", flat=True))
-    step = max(1, len(keys) // SAMPLE)
-    found = []
-    for row in Transcript.objects.filter(pk__in=keys[::step][:SAMPLE]).order_by("pk"):
-        all_bits = bits(row.text, with_roles(row.turns, study.speaker_roles))
-        if made := pieces(all_bits):
-            found.append(passage_of(row.text, all_bits, made[0], row.language))
-    return found
-
-
-def output_for(study: Study, into: str) -> float:
-    """Return how many tokens of answer come on each of the message, by what the ledger says."""
-    rows = TranslationAttempt.objects.filter(
-        KNOWN, run__study=study, run__language=into, outcome=Outcome.OK
-    )
-    sums = rows.aggregate(count=Count("pk"), input=Sum("input_tokens"), output=Sum("output_tokens"))
-    if sums["count"] < ENOUGH or not sums["input"]:
-        return OUTPUT
-    return float(sums["output"]) / float(sums["input"])

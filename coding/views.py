@@ -19,7 +19,7 @@ from coding.models import CoderKind, Found, Run
 from coding.prices import models
 from coding.runs import CANCELED, amount, findings, progress, start_run
 from coding.tasks import tell, wake
-from coding.translating import by_makers, languages_of, standing
+from coding.translations import by_makers, languages_of, standing
 from coding.wording import below_minimum, count, estimate_sentences, money, reason, share, when
 from studies.access import role_of, study_or_404
 from studies.models import Role, Study

@@ -12,7 +12,9 @@ from django.utils import timezone
 from coding.crew import BUDGET_SPENT
 from coding.leases import Pace, at_work, new_owner
 from coding.models import Outcome, TranslationAttempt, TranslationRun
-from coding.translating import estimate, standing, to_do, translate
+from coding.translating import translate
+from coding.translation_costs import estimate
+from coding.translations import standing, to_do
 from studies.audit import NAMES
 from studies.models import Study, Transcript, Translation
 from studies.problems import Problem

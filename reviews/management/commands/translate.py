@@ -8,7 +8,9 @@ from rich.table import Table
 
 from coding.crew import BUDGET_SPENT
 from coding.runs import amount
-from coding.translating import MOST_THREADS, THREADS, estimate, language_named, translate
+from coding.translating import MOST_THREADS, THREADS, translate
+from coding.translation_costs import estimate
+from coding.translations import language_named
 from coding.wording import money, reason, translation_sentence
 from config.commands import Command as BaseCommand
 from config.commands import agreed, listed, progress
