@@ -86,6 +86,35 @@ def show_newcomers(console: Console, newcomers: list[dict[str, Any]]) -> None:
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
+def ask_whom(parser: CommandParser) -> None:
+    """Let a command that asks Claude be told which service or server, how far, and what again."""
+    parser.add_argument(
+        "--base-url",
+        default="",
+        metavar="URL",
+        help=gettext("a server of your own that speaks the Messages API"),
+    )
+    parser.add_argument(
+        "--service",
+        default="",
+        metavar="NAME",
+        help=gettext(
+            "who is asked: anthropic, bedrock, vertex or foundry (else CONCORD_SERVICE says)"
+        ),
+    )
+    parser.add_argument(
+        "--again-failed", action="store_true", help=gettext("ask again about what failed, too")
+    )
+    parser.add_argument(
+        "--estimate",
+        action="store_true",
+        help=gettext("only say what it would cost; nothing is sent that costs money"),
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help=gettext("do not ask before money is spent")
+    )
+
+
 def agreed(told: Console) -> bool:
     """Return whether the person at the keyboard wants to go on."""
     told.print(gettext("Go on? [y/N]"), end=" ", markup=False)

@@ -34,7 +34,7 @@ from coding.runs import (
 from coding.tasks import wake
 from coding.wording import estimate_sentences, money, reason, share
 from config.commands import Command as BaseCommand
-from config.commands import agreed
+from config.commands import agreed, ask_whom
 from config.commands import progress as progress_bar
 from studies.models import Study
 from studies.people import study_named
@@ -56,25 +56,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--budget", metavar="USD", help=gettext("stop before more than this is spent")
         )
-        parser.add_argument(
-            "--base-url",
-            default="",
-            metavar="URL",
-            help=gettext("a server of your own that speaks the Messages API"),
-        )
-        parser.add_argument(
-            "--service",
-            default="",
-            metavar="NAME",
-            help=gettext(
-                "who is asked: anthropic, bedrock, vertex or foundry (else CONCORD_SERVICE says)"
-            ),
-        )
-        parser.add_argument(
-            "--again-failed",
-            action="store_true",
-            help=gettext("ask again about what failed, too"),
-        )
+        ask_whom(parser)
         parser.add_argument(
             "--queue",
             action="store_true",
@@ -91,14 +73,6 @@ class Command(BaseCommand):
             help=gettext("with --batch: stop the batches that were sent, keep what was answered"),
         )
         parser.add_argument("--threads", type=int, default=0, help=gettext("how many ask at once"))
-        parser.add_argument(
-            "--yes", action="store_true", help=gettext("do not ask before money is spent")
-        )
-        parser.add_argument(
-            "--estimate",
-            action="store_true",
-            help=gettext("only say what it would cost; nothing is sent that costs money"),
-        )
         parser.add_argument(
             "--replicates",
             type=int,

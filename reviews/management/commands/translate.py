@@ -13,7 +13,7 @@ from coding.translation_costs import estimate
 from coding.translations import language_named
 from coding.wording import money, reason, translation_sentence
 from config.commands import Command as BaseCommand
-from config.commands import agreed, listed, progress
+from config.commands import agreed, ask_whom, listed, progress
 from reviews.models import Item
 from reviews.sampling import current_sample, rounds
 from studies.models import Study
@@ -57,35 +57,9 @@ class Command(BaseCommand):
                 "this language"
             ),
         )
-        parser.add_argument(
-            "--base-url",
-            default="",
-            metavar="URL",
-            help=gettext("a server of your own that speaks the Messages API"),
-        )
-        parser.add_argument(
-            "--service",
-            default="",
-            metavar="NAME",
-            help=gettext(
-                "who is asked: anthropic, bedrock, vertex or foundry (else CONCORD_SERVICE says)"
-            ),
-        )
-        parser.add_argument(
-            "--again-failed",
-            action="store_true",
-            help=gettext("ask again about what failed, too"),
-        )
+        ask_whom(parser)
         parser.add_argument(
             "--threads", type=int, default=THREADS, help=gettext("how many ask at once, up to 32")
-        )
-        parser.add_argument(
-            "--estimate",
-            action="store_true",
-            help=gettext("only say what it would cost; nothing is sent that costs money"),
-        )
-        parser.add_argument(
-            "--yes", action="store_true", help=gettext("do not ask before money is spent")
         )
 
     def work(self, **options: Any) -> dict[str, Any]:
