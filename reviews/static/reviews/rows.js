@@ -35,13 +35,7 @@ export function goTo(code, { focus = true, scroll = true } = {}) {
   const before = here;
   here = code;
   before.element.classList.remove("here");
-  const own = (one) => one === code || (one.dimension === code.dimension && code.dimension.kind === "one");
-  for (const one of codes) if (one === before || one.dimension === before.dimension) setTab(one, -1);
-  for (const one of codes) if (own(one)) setTab(one, 0);
-  for (const [dimension, index] of [[before.dimension, -1], [code.dimension, 0]]) {
-    dimension.element.classList.toggle("at", dimension === code.dimension);
-    for (const field of [dimension.rest, dimension.left]) field.tabIndex = index;
-  }
+  for (const dimension of [before.dimension, code.dimension]) dimension.element.classList.toggle("at", dimension === code.dimension);
   before.group.classList.toggle("at", before.group === code.group);
   code.group.classList.add("at");
   code.element.classList.add("here");
@@ -50,6 +44,13 @@ export function goTo(code, { focus = true, scroll = true } = {}) {
   quotes(code);
   // A slider is not a field to type in, so that keys keep their meaning: 0 is "not expressed" there.
   if (focus) (code.slider ?? code.radios.find((radio) => radio.checked) ?? code.radios[0]).focus({ preventScroll: true });
+  // Only now: to change what has the focus would have the browser lay out the page once more.
+  const own = (one) => one === code || (one.dimension === code.dimension && code.dimension.kind === "one");
+  for (const one of codes) if (one === before || one.dimension === before.dimension) setTab(one, -1);
+  for (const one of codes) if (own(one)) setTab(one, 0);
+  for (const [dimension, index] of [[before.dimension, -1], [code.dimension, 0]]) {
+    for (const field of [dimension.rest, dimension.left]) field.tabIndex = index;
+  }
   if (scroll) bringIntoView(code.element);
 }
 
