@@ -59,6 +59,7 @@ def main() -> None:
     if postgres_answers():
         pytest(
             "tests on PostgreSQL",
+            "--database-only",
             "-m",
             "not slow and not browser and not local_llm and not live_claude",
             TEST_DATABASE_URL=POSTGRES,

@@ -18,6 +18,28 @@ hypothesis_settings.register_profile("check", deadline=None, derandomize=True)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database-only",
+        action="store_true",
+        help="leave out the tests that touch no database, which another one would not change",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--database-only"):
+        config.hook.pytest_deselected(items=[one for one in items if not touches_database(one)])
+        items[:] = [one for one in items if touches_database(one)]
+
+
+def touches_database(item: pytest.Item) -> bool:
+    """Return whether `item` asks for a database, or its module for processes on one of their own
+    (`tests/coding/places.py`)."""
+    asked = {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
+    elsewhere = hasattr(getattr(item, "module", None), "Place")
+    return bool(asked or elsewhere or item.get_closest_marker("django_db"))
+
+
 @pytest.fixture(autouse=True)
 def interface_language() -> Iterator[None]:
     """A request leaves its language active in the thread; no test begins with another's."""
