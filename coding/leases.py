@@ -445,19 +445,31 @@ BOOKED = (
 
 def book(run: Run, answers: Sequence[Answer], price: Price | None, now: datetime) -> None:
     """Settle the ledger's rows of `answers` and free what they did not cost."""
-    rows: list[bulk.Row] = []
+    rows, freed = ended(answers, price, now)
+    if rows:
+        named = [(work, number, *row) for work, number, row in rows]
+        bulk.update(Attempt, 2, ("work_id", "number", *BOOKED), named)
+        free(run, freed)
+
+
+def ended(
+    answers: Sequence[Answer], price: Price | None, now: datetime
+) -> tuple[list[tuple[int, int, bulk.Row]], Decimal]:
+    """Return what the ledger says of the requests that `answers` end, and what they did not cost.
+
+    That is the work, the number of the request, and a row in the order of BOOKED.
+    """
+    rows: list[tuple[int, int, bulk.Row]] = []
     freed, settled_at = Decimal(0), bulk.moment(now)
     for answer in answers:
         sent = answer.piece.attempt
         if sent is None:
             continue
         answer.piece.attempt = None
-        settled, cost = booked(sent, answer.reply, price, settled_at)
+        row, cost = booked(sent, answer.reply, price, settled_at)
         freed += sent.most - cost
-        rows.append((answer.piece.work, sent.number, *settled))
-    if rows:
-        bulk.update(Attempt, 2, ("work_id", "number", *BOOKED), rows)
-        free(run, freed)
+        rows.append((answer.piece.work, sent.number, row))
+    return rows, freed
 
 
 def booked(

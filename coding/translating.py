@@ -296,22 +296,12 @@ class Translating(Crew):
 
     def book(self, answers: Sequence[Answer], now: datetime) -> dict[int, int]:
         """Settle the ledger's rows of `answers`; return the row of each piece."""
-        rows: list[bulk.Row] = []
-        numbers: dict[int, int] = {}
-        freed, settled_at = Decimal(0), bulk.moment(now)
-        for answer in answers:
-            sent = answer.piece.attempt
-            if sent is None:
-                continue
-            answer.piece.attempt = None
-            settled, cost = leases.booked(sent, answer.reply, self.price, settled_at)
-            freed += sent.most - cost
-            numbers[answer.piece.work] = sent.number
-            rows.append((sent.number, *settled))
+        rows, freed = leases.ended(answers, self.price, now)
         if rows:
-            bulk.update(TranslationAttempt, 1, ("id", *leases.BOOKED), rows)
+            named = [(number, *row) for _work, number, row in rows]
+            bulk.update(TranslationAttempt, 1, ("id", *leases.BOOKED), named)
             leases.put_in(TABLE, self.run.pk, freed)
-        return numbers
+        return {work: number for work, number, _row in rows}
 
     def take(self, answer: Answer, row: int | None, now: datetime) -> list[Piece]:
         """Take what `answer` says, and return what is to be asked about at once because of it."""

@@ -9,21 +9,8 @@ from django.utils import timezone
 from coding import leases
 from coding.ledger import KNOWN, TOKENS
 from coding.models import Outcome, TranslationAttempt, TranslationRun
-from studies.languages import normalise
 from studies.models import Study, Transcript, Translation
-from studies.problems import Problem, _
 from studies.translations import base
-
-
-def language_named(name: str) -> str:
-    """Return the tag of the language called `name`; one that is not known is a Problem."""
-    code = normalise(name)
-    if not code:
-        raise Problem(
-            _("“%(language)s” is no known language: give its code, such as “pt”."),
-            language=name.strip()[:60],
-        )
-    return code
 
 
 def of_language(language: str) -> Q:

@@ -21,6 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
+from .problems import Problem, _
+
 DETECTED = "detected"
 UNSURE = "unsure"
 UNDETERMINED = "und"
@@ -122,6 +124,22 @@ def normalise(name: str) -> str:
         return "zh-Hans" if {"hans", "cn", "sg"} & set(parts[1:]) else "zh"
     scripts = [part.capitalize() for part in parts[1:] if re.fullmatch(r"[a-z]{4}", part)]
     return "-".join([base, *scripts[:1]])
+
+
+def language_named(name: str) -> str:
+    """Return the code of the language called `name`; one that is not known is a Problem."""
+    code = normalise(name)
+    if not code:
+        raise unknown(name)
+    return code
+
+
+def unknown(name: str) -> Problem:
+    """Return what to say of a language called `name`, which nobody knows."""
+    return Problem(
+        _("“%(language)s” is no known language: give its code, such as “pt”."),
+        language=name.strip()[:60],
+    )
 
 
 @cache

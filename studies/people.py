@@ -18,7 +18,7 @@ from django.utils.text import slugify
 
 from .access import leads
 from .audit import Action, record
-from .languages import normalise
+from .languages import language_named
 from .models import Membership, Role, Study, Unit
 from .problems import Problem, _
 
@@ -349,18 +349,7 @@ def checked_role(role: Role | str) -> str:
 
 def checked_reads(reads: Iterable[str]) -> list[str]:
     """Return the codes of the languages named, sorted, each once."""
-    codes = set()
-    for name in reads:
-        if not name.strip():
-            continue
-        code = normalise(name)
-        if not code:
-            raise Problem(
-                _("“%(language)s” is no known language: give its code, such as “pt”."),
-                language=name.strip()[:60],
-            )
-        codes.add(code)
-    return sorted(codes)
+    return sorted({language_named(name) for name in reads if name.strip()})
 
 
 def _held(study: Study, membership: Membership) -> Membership:

@@ -19,7 +19,7 @@ from django.db import transaction
 from .audit import Action, record
 from .cleaning import cleaned, damaged
 from .files import by_header, one_table, rows_of
-from .languages import normalise
+from .languages import normalise, unknown
 from .models import Study, Transcript, Translation
 from .problems import UNSTORABLE, Problem, _
 from .sheets import Row as SheetRow
@@ -230,10 +230,7 @@ def wrong_with(row: Row) -> Problem | None:
     if not row.transcript:
         return Problem(_("The row does not say of which interview it is."))
     if not row.language:
-        return Problem(
-            _("“%(language)s” is no known language: give its code, such as “pt”."),
-            language=row.written[:60],
-        )
+        return unknown(row.written)
     if not row.text:
         return Problem(_("It has no text."))
     if row.turn and not re.fullmatch(r"0*[1-9][0-9]{0,6}", row.turn):

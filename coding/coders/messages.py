@@ -186,9 +186,7 @@ class Asker:
             if isinstance(cause, httpx2.LocalProtocolError):
                 return Reply(Stopped(f"{BAD_HEADER} ({KEYS[self.platform]})"))
             late = isinstance(error, anthropic.APITimeoutError)
-            reason = (
-                _("The service did not answer in time.") if late else _("The connection broke.")
-            )
+            reason = _("The service did not answer in time.") if late else BROKEN
             return Reply(
                 Failed(f"{reason} ({type(cause).__name__})", 0.0, service=True),
                 request_id=request_id,
@@ -200,7 +198,7 @@ class Asker:
             if not isinstance(error, anthropic.CredentialsError) and not about_the_key(error):
                 raise
             if getattr(error, "retryable", False):  # a token that could not be renewed just now
-                return Reply(Failed(_("The connection broke."), 0.0, service=True))
+                return Reply(Failed(BROKEN, 0.0, service=True))
             return Reply(Stopped(f"{NO_KEY} ({error})"))
         return replace(self.heard(bytes(body), request_id, understood), allowed=told(headers))
 

@@ -138,6 +138,21 @@ def press(page: Page, *keys: str) -> None:
         page.keyboard.press(key)
 
 
+def refuse_first(page: Page, addresses: str) -> list[str]:
+    """Have the first request to `addresses` fail; return the list that all of them come into."""
+    asked: list[str] = []
+
+    def answer(route: Any) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.fulfill(status=502, body="the server is away")
+        else:
+            route.continue_()
+
+    page.route(addresses, answer)
+    return asked
+
+
 def until(page: Page, true: str) -> None:
     """Wait until an expression of the page is true, without the eval that its policy forbids."""
     page.evaluate(
@@ -529,16 +544,7 @@ def test_a_draft_that_did_not_arrive_is_sent_again_though_nothing_more_is_entere
     make_review()
     browser = context()
     page = go(browser, live_server)
-    tried: list[str] = []
-
-    def refuse_once(route: Any) -> None:
-        tried.append(route.request.method)
-        if len(tried) == 1:
-            route.fulfill(status=502, body="the server is away")
-        else:
-            route.continue_()
-
-    page.route("**/draft/", refuse_once)
+    tried = refuse_first(page, "**/draft/")
     page.get_by_label("Note").fill("typed while the server was away")
     all_sent(page)
     drafts = Assignment.objects.values_list("draft__note", flat=True)
@@ -1068,16 +1074,7 @@ def test_training_shows_the_key_after_the_answer_and_leads_to_the_review(
     set_key(training.items.get(), make_person("lead", study, Role.LEAD), keys)
     draw_sample(study, size=2, coders=["mara"], seed=1)
     page = go(context(), live_server)
-    refused: list[str] = []
-
-    def refuse_once(route: Any) -> None:
-        refused.append(route.request.url)
-        if len(refused) == 1:
-            route.fulfill(status=502, body="the server is away")
-        else:
-            route.continue_()
-
-    page.route("**/feedback/", refuse_once)
+    refused = refuse_first(page, "**/feedback/")
     expect(page.locator("#stage")).to_have_text("Training")
     assert "يراجع" not in page.content()
     press(page, "Digit1", "Digit0", "Enter")

@@ -10,12 +10,12 @@ from coding.crew import BUDGET_SPENT
 from coding.runs import amount
 from coding.translating import MOST_THREADS, THREADS, translate
 from coding.translation_costs import estimate
-from coding.translations import language_named
 from coding.wording import money, reason, translation_sentence
 from config.commands import Command as BaseCommand
 from config.commands import agreed, ask_whom, listed, progress
 from reviews.models import Item
 from reviews.sampling import current_sample, rounds
+from studies.languages import language_named
 from studies.models import Study
 from studies.people import study_named
 from studies.problems import Problem, _

@@ -1,10 +1,9 @@
 // What is entered and not submitted: kept in the browser at once, at the server a second later.
 
 import * as kept from "./vendor/idb-keyval-6.3.0.js";
-import { ask, isPassing, isSignedOut } from "./server.js";
+import { ask, isPassing, isSignedOut, pauseAfter } from "./server.js";
 
 const PAUSE = 1000; // milliseconds without a change before the server is told
-const LONGEST = 60_000; // milliseconds between two tries to tell it
 
 /**
  * The drafts of `person`, kept in the browser under `name`. A record is { assignment, version, answers, at, synced }.
@@ -109,7 +108,7 @@ export function createDrafts(person, { name, urlOf, state, conflict, mayPut }) {
   function later() {
     clearTimeout(again);
     tries += 1;
-    again = setTimeout(putAll, Math.min(LONGEST, 1000 * 2 ** Math.min(tries, 6)));
+    again = setTimeout(putAll, pauseAfter(tries));
   }
 
   function putNow() {

@@ -2,9 +2,7 @@
 // connection and the sign-in; each piece has a name of its own, so that sent twice it counts once.
 
 import * as kept from "./vendor/idb-keyval-6.3.0.js";
-import { ask, isPassing, isSignedOut } from "./server.js";
-
-const LONGEST = 60_000; // milliseconds between two tries
+import { ask, isPassing, isSignedOut, pauseAfter } from "./server.js";
 
 /** A name that no other answer has; also where the page came over plain HTTP. */
 export function uuid() {
@@ -91,7 +89,7 @@ export function createOutbox(person, { prepare, done, refused, conflict, changed
   function later(now) {
     clearTimeout(timer);
     tries += 1;
-    const wait = Math.min(LONGEST, 1000 * 2 ** Math.min(tries, 6));
+    const wait = pauseAfter(tries);
     timer = setTimeout(flush, wait / 2 + Math.random() * (wait / 2));
     tell(now);
   }

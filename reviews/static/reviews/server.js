@@ -47,6 +47,13 @@ export function isSignedOut({ status }) {
   return status === 401 || status === 403;
 }
 
+const LONGEST = 60_000; // milliseconds between two tries
+
+/** How many milliseconds to wait before the next try, after so many. */
+export function pauseAfter(tries) {
+  return Math.min(LONGEST, 1000 * 2 ** Math.min(tries, 6));
+}
+
 /** Tell the server something while the page goes away. */
 export function tell(url, pairs) {
   const form = new FormData();
