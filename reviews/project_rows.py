@@ -22,12 +22,13 @@ from codebooks.revisions import as_book
 from coding.models import Found
 from reviews.judging import Book
 from reviews.project_files import MACHINE, NO_EVIDENCE, OF_A_SELECTION, OF_A_SOURCE
-from reviews.rows import Table, keep, stored, unopened
+from reviews.rows import Table, stored, unopened
 from studies.cleaning import cleaned
 from studies.models import Segment, Study, Transcript
 from studies.offsets import Offsets, Quoted, Raw, Reading, best_reading
 from studies.problems import Problem, _
 from studies.projects import Given, Passage, Project, Text, Unread, listed, opened
+from studies.stores import keep
 
 BATCH = 100  # texts
 TOLD_BY = 300  # texts with quotations, by which it is told how a program counts

@@ -7,12 +7,13 @@ is closed, so a file of any size and in any order takes little memory.
 import csv
 import io
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 from pathlib import Path
 
+from studies import stores
 from studies.encodings import encoding_of
 from studies.problems import Problem, _
 from studies.sheets import END, never_closed
@@ -34,7 +35,11 @@ DELIMITERS = ",;\t|"
 LONGEST_FIELD = 4_000_000
 # A cell that begins so is run as a formula by spreadsheets.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
-BATCH = 5000
+FIELDS = (
+    *("transcript TEXT", "segment TEXT", "coder TEXT", "line INTEGER", "dimension TEXT"),
+    *("code TEXT", "value TEXT", "start TEXT", "stop TEXT", "quote TEXT", "applies TEXT"),
+    *("found TEXT", "given TEXT"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,34 +105,15 @@ def read(
     with stored() as store:
         with _opened(path, language) as file:
             lines, has_applies = _lines(path.name, file, one_coder)
-            count = keep(store, ((*line, "", "") for line in lines))
+            count = stores.keep(store, ((*line, "", "") for line in lines))
         if not count:
             raise Problem(_("“%(file)s” has no rows below its headings."), file=path.name)
         yield Table(count, store, has_applies)
 
 
-@contextmanager
-def stored() -> Iterator[sqlite3.Connection]:
-    """Give a store that rows can be put into in any order, while the block runs."""
-    store = sqlite3.connect("")
-    try:
-        store.execute(
-            "CREATE TABLE rows (transcript TEXT, segment TEXT, coder TEXT, line INTEGER, dimension "
-            "TEXT, code TEXT, value TEXT, start TEXT, stop TEXT, quote TEXT, applies TEXT, "
-            "found TEXT, given TEXT)"
-        )
-        yield store
-    finally:
-        store.close()
-
-
-def keep(store: sqlite3.Connection, rows: Iterable[tuple[str | int | None, ...]]) -> int:
-    """Put `rows` into the store, their fields in the order of its columns; return how many."""
-    rows, count = iter(rows), 0
-    while batch := list(islice(rows, BATCH)):
-        store.executemany(f"INSERT INTO rows VALUES ({','.join('?' * 13)})", batch)  # noqa: S608
-        count += len(batch)
-    return count
+def stored() -> AbstractContextManager[sqlite3.Connection]:
+    """Give a store that rows can be put into in any order, while a block runs."""
+    return stores.stored(*FIELDS)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ one transaction, in the place of what was kept of it in that language before.
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 from django.db import transaction
 
+from . import stores
 from .audit import Action, record
 from .cleaning import cleaned, damaged
 from .files import by_header, one_table, rows_of
@@ -33,6 +33,10 @@ COLUMNS = {
     "text": ["text", "translation", "translated_text"],
 }
 NEEDED = ("transcript", "language", "text")
+FIELDS = (
+    *("transcript TEXT", "language TEXT", "line INTEGER", "turn TEXT", "written TEXT"),
+    "text TEXT",
+)
 BATCH = 200  # interviews looked up at once
 MOST_ROWS = 1000  # rows that the report names; all are counted
 LONGEST_ID = 200  # characters
@@ -114,7 +118,7 @@ def import_translations(
     name = Path(path).name
     maker = checked_maker(maker or name)
     imported = Imported()
-    with stored() as store:
+    with stores.stored(*FIELDS) as store:
         imported.rows = put(store, path, imported)
         groups = grouped(store)
         done = imported.left_out
@@ -157,20 +161,6 @@ def checked_maker(name: str) -> str:
     return name
 
 
-@contextmanager
-def stored() -> Iterator[sqlite3.Connection]:
-    """Give a store that rows can be put into in any order, while the block runs."""
-    store = sqlite3.connect("")
-    try:
-        store.execute(
-            "CREATE TABLE rows (transcript TEXT, language TEXT, line INTEGER, turn TEXT, "
-            "written TEXT, text TEXT)"
-        )
-        yield store
-    finally:
-        store.close()
-
-
 def put(store: sqlite3.Connection, path: str | Path, imported: Imported) -> int:
     """Put the rows of the file at `path` into `store`, but those left out; return how many."""
     sheet, imported.remarks = one_table(path)
@@ -187,9 +177,7 @@ def put(store: sqlite3.Connection, path: str | Path, imported: Imported) -> int:
             else:
                 yield row
 
-    rows = good()
-    while batch := list(islice(rows, 1000)):
-        store.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", batch)
+    stores.keep(store, good())
     return count
 
 
